@@ -1,0 +1,139 @@
+"""What is to be run, as values: an interaction, a budget, a cell, a batch of runs of one cell."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rtbench.parts import PartUse
+
+Execution = Literal["instant", "sequential", "pipelined"]
+Unit = Literal["ticks", "env_steps", "episodes", "seconds"]
+
+ID_VERSION = 1
+"""Raised when the rules of identity change; part of every run_id."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Inference time of one process: a constant, a distribution, or the samples of a measured profile.
+
+    `mean_s` for constant and lognormal (there with `cv`, standard deviation ÷ mean), `low_s`/`high_s` for uniform,
+    `profile_digest` (content) and `profile_path` (where; not identity) for profile.
+    """
+
+    distribution: Literal["constant", "uniform", "lognormal", "profile"]
+    mean_s: float = 0.0
+    cv: float = 0.0
+    low_s: float = 0.0
+    high_s: float = 0.0
+    profile_digest: str = ""
+    profile_path: str = dataclasses.field(default="", compare=False)
+
+    def data(self) -> dict[str, Any]:
+        """What of this latency changes a result."""
+        names = {
+            "constant": ("mean_s",),
+            "uniform": ("low_s", "high_s"),
+            "lognormal": ("mean_s", "cv"),
+            "profile": ("profile_digest",),
+        }[self.distribution]
+        return {"distribution": self.distribution} | {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """How the agent meets a world that does not wait.
+
+    `delta` is the time of one layer in environment steps (0 under `instant`); with a `latency` instead, the time of one
+    inference (sequential) or one tick (pipelined) is drawn from it. `sensor_latency_s` and `actuator_latency_s` add to
+    the age of what is read and to the time until an action acts.
+    """
+
+    scheduler: PartUse
+    execution: Execution
+    delta: float
+    default_policy: PartUse
+    clock: Literal["virtual", "wall"] = "virtual"
+    processes: int = 1
+    on_reset: Literal["restart", "continue"] = "restart"
+    latency: Latency | None = None
+    sensor_latency_s: float = 0.0
+    actuator_latency_s: float = 0.0
+
+    def data(self) -> dict[str, Any]:
+        """What of this interaction changes a result."""
+        return {
+            "scheduler": self.scheduler.data(),
+            "execution": self.execution,
+            "delta": self.delta,
+            "default_policy": self.default_policy.data(),
+            "clock": self.clock,
+            "processes": self.processes,
+            "on_reset": self.on_reset,
+            "latency": self.latency.data() if self.latency else None,
+            "sensor_latency_s": self.sensor_latency_s,
+            "actuator_latency_s": self.actuator_latency_s,
+        }
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run trains and how it is evaluated; every `steps` counts `unit`s."""
+
+    steps: int
+    unit: Unit = "ticks"
+    eval_every: int = 20_000
+    eval_episodes: int = 10
+    final_eval_episodes: int = 100
+
+    def data(self) -> dict[str, Any]:
+        """All of it changes a result."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of parts, an interaction and a budget; cell × seed = run."""
+
+    environment: PartUse
+    architecture: PartUse
+    interaction: Interaction
+    learner: PartUse
+    backend: PartUse
+    budget: Budget
+    precision: Literal["fp32"] = "fp32"
+
+    def data(self) -> dict[str, Any]:
+        """Everything that changes a result but the seed."""
+        return {
+            "id_version": ID_VERSION,
+            "environment": self.environment.data(),
+            "architecture": self.architecture.data(),
+            "interaction": self.interaction.data(),
+            "learner": self.learner.data(),
+            "backend": self.backend.data(),
+            "precision": self.precision,
+            "budget": self.budget.data(),
+        }
+
+    @property
+    def parts(self) -> dict[str, PartUse]:
+        """Every part this cell uses, by axis."""
+        return {
+            "environment": self.environment,
+            "architecture": self.architecture,
+            "scheduler": self.interaction.scheduler,
+            "default_policy": self.interaction.default_policy,
+            "learner": self.learner,
+            "backend": self.backend,
+        }
+
+
+@dataclass(frozen=True)
+class RunBatch:
+    """Runs of one cell that a learner trains in one program, each with randomness of its own."""
+
+    cell: Cell
+    seeds: tuple[int, ...]

@@ -1,0 +1,254 @@
+"""What a part is: a class with typed frozen `Params`, a `revision`, `supports(cell)` and `make`.
+
+Every kind of part has its abstract class here, so that a plugin author reads one file. Parts are found by name through
+entry points (`rtbench.plugins`); nothing here imports numpy, torch or an environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rtbench.errors import SuiteError
+
+if TYPE_CHECKING:
+    import gymnasium
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rtbench.backends.base import Acting
+    from rtbench.cell import Cell, RunBatch
+    from rtbench.graph import LayerGraph
+    from rtbench.learners.base import Program
+    from rtbench.schedulers.base import SchedulerState
+
+__all__ = [
+    "Architecture",
+    "Backend",
+    "DefaultPolicy",
+    "Environment",
+    "EnvironmentSpec",
+    "Executor",
+    "Learner",
+    "NoParams",
+    "Part",
+    "PartUse",
+    "PolicyShape",
+    "Scheduler",
+    "canonical_json",
+    "coerce_params",
+    "param",
+    "params_data",
+]
+
+
+def param(default: Any = dataclasses.MISSING, *, unit: str = "", doc: str = "") -> Any:
+    """A field of a `Params` dataclass with its unit and one line of documentation."""
+    metadata = {"unit": unit, "doc": doc}
+    if default is dataclasses.MISSING:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class NoParams:
+    """The parameters of a part that has none."""
+
+
+class Part:
+    """Base of every part: `Params` (frozen dataclass), `revision`, `supports`; each kind adds its `make`.
+
+    `revision` is raised whenever the same parameters would give other results; it is part of a run's identity.
+    """
+
+    kind: ClassVar[str] = ""
+    Params: ClassVar[type[Any]] = NoParams
+    revision: ClassVar[int] = 1
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Importable modules the part needs and a user may lack (an extra)."""
+    extra: ClassVar[str] = ""
+    """The extra that brings them, as one would type it: rtbench[mujoco]."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = params
+
+    @classmethod
+    def supports(cls, cell: Cell) -> str | None:
+        """None if the part can run this cell, else the reason it cannot."""
+        return None
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """What a policy must know of an environment before any is made.
+
+    `step_s` is τ_M, the duration of one environment step in seconds; `noop` is the action that does nothing.
+    """
+
+    observation_shape: tuple[int, ...]
+    action_size: int
+    continuous: bool
+    step_s: float
+    max_episode_steps: int | None
+    action_low: tuple[float, ...] = ()
+    action_high: tuple[float, ...] = ()
+    noop: int | None = None
+
+    @property
+    def observation_size(self) -> int:
+        size = 1
+        for length in self.observation_shape:
+            size *= length
+        return size
+
+
+@dataclass(frozen=True)
+class PolicyShape:
+    """Widths an architecture needs: observation, action as fed back, and what the head must put out."""
+
+    observation_size: int
+    action_size: int
+    output_size: int
+
+
+class Environment(Part, ABC):
+    """An environment family; `make` gives a Gymnasium environment whose episodes are reset with explicit seeds."""
+
+    kind = "environments"
+
+    @abstractmethod
+    def make(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
+        """A fresh environment, with its time limit, without autoreset."""
+
+    @abstractmethod
+    def spec(self) -> EnvironmentSpec:
+        """Shapes and the duration of a step."""
+
+
+class Architecture(Part, ABC):
+    """A network family as a `LayerGraph` declaration."""
+
+    kind = "architectures"
+
+    @abstractmethod
+    def make(self, shape: PolicyShape) -> LayerGraph:
+        """The graph for these widths; layers are data, no arithmetic."""
+
+
+class Scheduler(Part, ABC):
+    """When inference processes read, start and hand over their actions."""
+
+    kind = "schedulers"
+
+    @abstractmethod
+    def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """A scheduler's state machine: one integer array, told of starts and finishes, answering with times."""
+
+
+class DefaultPolicy(Part, ABC):
+    """β, the action of an environment step for which no new action is ready."""
+
+    kind = "default_policies"
+    holds: ClassVar[bool] = False
+    """True if a step without a new action repeats the last one, whose observation then keeps ageing."""
+
+    @abstractmethod
+    def make(self, spec: EnvironmentSpec) -> Callable[[NDArray[np.float32] | None, np.random.Generator], Any]:
+        """β as a function of the last applied action (None before the first; in −1…1 where continuous)."""
+
+
+class Learner(Part, ABC):
+    """How a policy is trained; one program trains a batch of runs of equal shapes."""
+
+    kind = "learners"
+
+    @abstractmethod
+    def make(self, batch: RunBatch) -> Program:
+        """The training program of a batch of runs."""
+
+
+class Backend(Part, ABC):
+    """How a graph is executed when acting at batch 1."""
+
+    kind = "backends"
+
+    @abstractmethod
+    def make(self, graph: LayerGraph, parameters: Mapping[str, Any], execution: str, delta: float) -> Acting:
+        """Something that acts tick by tick; `parameters` is read afresh at every tick."""
+
+
+class Executor(Part, ABC):
+    """Where batches of runs are executed."""
+
+    kind = "executors"
+
+    @abstractmethod
+    def make(self, **context: Any) -> Any:
+        """Bind the executor to a store and a progress display; see `rtbench.executors.local`."""
+
+
+@dataclass(frozen=True)
+class PartUse:
+    """A part as a cell uses it: looked up by name, parameters coerced. `label` is for tables and not identity."""
+
+    kind: str
+    name: str
+    revision: int
+    params: Mapping[str, Any]
+    label: str = dataclasses.field(default="", compare=False)
+
+    def data(self) -> dict[str, Any]:
+        """What of this part changes a result."""
+        return {"name": self.name, "revision": self.revision, "params": dict(self.params)}
+
+    @property
+    def title(self) -> str:
+        """The label, or the name with its parameters."""
+        if self.label:
+            return self.label
+        inner = ", ".join(f"{key}={value}" for key, value in self.params.items() if value not in (None, "", "none"))
+        return f"{self.name}({inner})" if inner else self.name
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces, no NaN: equal values give equal text on any machine."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def params_data(params: Any) -> dict[str, Any]:
+    """A coerced `Params` instance as plain JSON data."""
+    data: dict[str, Any] = json.loads(canonical_json(dataclasses.asdict(params)))
+    return data
+
+
+def coerce_params(params_type: type[Any], given: Mapping[str, Any], *, place: str) -> Any:
+    """A `Params` instance from untyped values: unknown names and wrong types are errors, 1 becomes 1.0 for a float.
+
+    Raises SuiteError naming the place, the allowed names and the nearest one.
+    """
+    fields = {field.name: field for field in dataclasses.fields(params_type)}
+    for name in given:
+        if name not in fields:
+            raise SuiteError(
+                f"unknown parameter {name!r}",
+                place=place,
+                given=name,
+                allowed=sorted(fields) or ["(this part has no parameters)"],
+            )
+    from pydantic import TypeAdapter, ValidationError
+
+    # JSON mode is strict about types (no "3" for 3, no true for 1) yet reads a list as a tuple and 1 as 1.0.
+    try:
+        return TypeAdapter(params_type).validate_json(json.dumps(dict(given), default=str), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(step) for step in first["loc"]) or "(whole)"
+        unit = fields[str(first["loc"][0])].metadata.get("unit", "") if first["loc"] else ""
+        raise SuiteError(
+            f"parameter {name!r}: {first['msg']}, got {first['input']!r}" + (f" (unit: {unit})" if unit else ""),
+            place=place,
+        ) from None

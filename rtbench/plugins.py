@@ -1,0 +1,232 @@
+"""Finding parts by name through entry points, lazily; telling everyone something through pluggy hooks, guarded.
+
+Looking one thing up imports that thing only. A plugin that fails to import is kept as *broken*, with its traceback, and
+stops nothing else. `RTBENCH_DISABLE_PLUGINS=1` switches every third-party distribution off,
+`RTBENCH_DISABLE_PLUGINS=name,name` only those.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import traceback
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from rtbench.errors import PluginError, SuiteError
+from rtbench.parts import Part, PartUse, coerce_params, params_data
+
+KINDS = (
+    "environments",
+    "architectures",
+    "schedulers",
+    "learners",
+    "backends",
+    "executors",
+    "suites",
+    "default_policies",
+    "commands",
+)
+HOOK_GROUP = "rtbench"
+DISABLE_VARIABLE = "RTBENCH_DISABLE_PLUGINS"
+CORE = "rtbench"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registration: which distribution offers which object under which name."""
+
+    kind: str
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+    def load(self) -> Any:
+        """The object itself; PluginError with the traceback as its `detail` if importing it fails."""
+        try:
+            return metadata.EntryPoint(self.name, self.target, f"rtbench.{self.kind}").load()
+        except Exception as error:  # a stranger's module may raise anything; it is named, not hidden
+            raise BrokenPlugin(self, error) from error
+
+
+class BrokenPlugin(PluginError):
+    """A plugin's object cannot be imported; `detail` holds its own traceback."""
+
+    def __init__(self, entry: Entry, error: BaseException) -> None:
+        super().__init__(
+            f"{entry.kind} {entry.name!r} of distribution {entry.distribution} {entry.version} cannot be imported: "
+            f"{type(error).__name__}: {error}",
+            place=entry.target,
+            hint=f"mend or uninstall {entry.distribution}, or switch it off: {DISABLE_VARIABLE}={entry.distribution}",
+        )
+        self.detail = "".join(traceback.format_exception(error))
+
+
+def _disabled() -> tuple[bool, frozenset[str]]:
+    value = os.environ.get(DISABLE_VARIABLE, "").strip()
+    if value.lower() in {"1", "all", "true"}:
+        return True, frozenset()
+    return False, frozenset(_normal(name) for name in value.split(",") if name.strip())
+
+
+def _normal(name: str) -> str:
+    return name.strip().lower().replace("_", "-").replace(".", "-")
+
+
+@functools.lru_cache(maxsize=4)
+def _scan(path_key: tuple[str, ...], all_off: bool, off: frozenset[str]) -> dict[str, list[Entry]]:
+    groups: dict[str, list[Entry]] = defaultdict(list)
+    wanted = {f"rtbench.{kind}" for kind in KINDS} | {HOOK_GROUP}
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        entry_points = [point for point in distribution.entry_points if point.group in wanted]
+        if not entry_points:
+            continue
+        name = _normal(distribution.metadata["Name"] or "")
+        if name in seen:  # the same distribution twice on sys.path: the first one wins, as for imports
+            continue
+        seen.add(name)
+        if name != CORE and (all_off or name in off):
+            continue
+        for point in entry_points:
+            kind = point.group.removeprefix("rtbench.") if point.group != HOOK_GROUP else HOOK_GROUP
+            groups[kind].append(Entry(kind, point.name, point.value, name, distribution.version))
+    for entries in groups.values():
+        entries.sort(key=lambda entry: (entry.name, entry.distribution, entry.target))
+    return dict(groups)
+
+
+def entries(kind: str) -> dict[str, Entry]:
+    """All registrations of a kind by name, importing none of them.
+
+    Raises PluginError naming both distributions if two register the same name, or if a name without a namespace comes
+    from outside the core.
+    """
+    import sys
+
+    found: dict[str, Entry] = {}
+    for entry in _scan(tuple(sys.path), *_disabled()).get(kind, []):
+        if entry.name in found:
+            first = found[entry.name]
+            raise PluginError(
+                f"{kind} {entry.name!r} is registered twice: by {first.distribution} {first.version} ({first.target}) "
+                f"and by {entry.distribution} {entry.version} ({entry.target})",
+                hint=f"uninstall one, or switch one off: {DISABLE_VARIABLE}={entry.distribution}",
+            )
+        if kind != HOOK_GROUP and entry.distribution != CORE and kind != "commands" and "/" not in entry.name:
+            raise PluginError(
+                f"{kind} {entry.name!r} of {entry.distribution} has no namespace: bare names are the core's",
+                place=entry.target,
+                hint=f"register it as {entry.distribution.removeprefix('rtbench-')}/{entry.name}",
+            )
+        found[entry.name] = entry
+    return found
+
+
+def entry(kind: str, name: str, *, place: str = "") -> Entry:
+    """One registration by name; SuiteError with the nearest name if there is none."""
+    found = entries(kind)
+    if name not in found:
+        raise SuiteError(
+            f"unknown {singular(kind)} {name!r}",
+            place=place,
+            given=name,
+            allowed=sorted(found),
+            hint=f"rtbench list {kind}",
+        )
+    return found[name]
+
+
+def singular(kind: str) -> str:
+    """'default_policies' -> 'default policy'."""
+    return (kind.removesuffix("ies") + "y" if kind.endswith("ies") else kind.removesuffix("s")).replace("_", " ")
+
+
+def part_class(kind: str, name: str, *, place: str = "") -> type[Part]:
+    """The class a name stands for, checked to be a part of that kind."""
+    found = entry(kind, name, place=place)
+    loaded = found.load()
+    if not (isinstance(loaded, type) and issubclass(loaded, Part) and loaded.kind == kind):
+        raise PluginError(
+            f"{kind} {name!r} of {found.distribution} is {loaded!r}, not a subclass of rtbench.parts for that kind",
+            place=found.target,
+        )
+    return loaded
+
+
+def use(kind: str, name: str, given: dict[str, Any] | None = None, *, label: str = "", place: str = "") -> PartUse:
+    """A part as a cell uses it: name looked up, parameters coerced, defaults filled in."""
+    part = part_class(kind, name, place=place)
+    params = coerce_params(part.Params, given or {}, place=f"{place or kind} ({name})")
+    return PartUse(kind, name, part.revision, params_data(params), label)
+
+
+def build(part_use: PartUse) -> Any:
+    """The part itself, ready for `make`; SuiteError naming the extra if something it needs is not installed."""
+    part = part_class(part_use.kind, part_use.name)
+    missing = missing_requirement(part)
+    if missing:
+        raise SuiteError(missing, place=f"{singular(part_use.kind)} {part_use.name!r}")
+    return part(coerce_params(part.Params, part_use.params, place=part_use.name))
+
+
+def missing_requirement(part: type[Part]) -> str | None:
+    """The reason a part cannot be used here for want of a package, or None."""
+    for module in part.requires:
+        if importlib.util.find_spec(module) is None:
+            return f"the package {module!r} is not installed; install it with: pip install '{part.extra or module}'"
+    return None
+
+
+def hooks(extra_plugins: Iterable[tuple[str, Any]] = ()) -> tuple[Any, list[BrokenPlugin]]:
+    """A pluggy manager with every hook plugin, loaded in sorted order, and the ones that broke.
+
+    pluggy's own loader stops at the first broken plugin; this loop does not. A misspelt hook is a PluginError.
+    """
+    import pluggy
+
+    from rtbench import hookspecs
+
+    manager = pluggy.PluginManager(HOOK_GROUP)
+    manager.add_hookspecs(hookspecs)
+    broken: list[BrokenPlugin] = []
+    for name, found in sorted(entries(HOOK_GROUP).items()):
+        try:
+            plugin = found.load()
+        except BrokenPlugin as error:
+            broken.append(error)
+            continue
+        _register(manager, plugin, name, found.distribution)
+    for name, plugin in extra_plugins:
+        _register(manager, plugin, name, name)
+    return manager, broken
+
+
+def _register(manager: Any, plugin: Any, name: str, distribution: str) -> None:
+    import pluggy
+
+    try:
+        manager.register(plugin, name=name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(
+            f"hook plugin {name!r} of {distribution} does not fit: {error}", hint="rtbench describe hooks NAME lists them"
+        ) from None
+
+
+def sources(part_use: PartUse) -> dict[str, str]:
+    """Where a part comes from: distribution, version and a digest of its module's source (for *stale*)."""
+    import hashlib
+    from pathlib import Path
+
+    found = entry(part_use.kind, part_use.name)
+    module = found.target.split(":")[0]
+    spec = importlib.util.find_spec(module)
+    origin = Path(spec.origin) if spec and spec.origin else None
+    digest = hashlib.sha256(origin.read_bytes()).hexdigest()[:16] if origin and origin.is_file() else ""
+    return {"distribution": found.distribution, "version": found.version, "source_digest": digest}
