@@ -177,7 +177,9 @@ class Backend(Part, ABC):
     kind = "backends"
 
     @abstractmethod
-    def make(self, graph: LayerGraph, parameters: Mapping[str, Any], execution: str, delta: float) -> Acting:
+    def make(
+        self, graph: LayerGraph, parameters: Mapping[str, Any], execution: str, delta: float, start: str = "zero"
+    ) -> Acting:
         """Something that acts tick by tick; `parameters` is read afresh at every tick."""
 
 

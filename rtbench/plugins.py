@@ -7,6 +7,7 @@ stops nothing else. `RTBENCH_DISABLE_PLUGINS=1` switches every third-party distr
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -38,19 +39,36 @@ CORE = "rtbench"
 
 @dataclass(frozen=True)
 class Entry:
-    """One registration: which distribution offers which object under which name."""
+    """One registration: which distribution offers which object under which name.
+
+    `problem` is set where the registration itself is wrong (a name taken twice, a bare name from outside the core):
+    such a part is listed and named, any use of it is an error, and every other part works.
+    """
 
     kind: str
     name: str
     target: str
     distribution: str
     version: str
+    problem: str = ""
+    problem_hint: str = ""
+
+    @property
+    def third_party(self) -> bool:
+        """True for everything that did not come with the core."""
+        return self.distribution != CORE
+
+    def check(self) -> None:
+        """PluginError if the registration itself is wrong; imports nothing."""
+        if self.problem:
+            raise PluginError(self.problem, place=self.target, hint=self.problem_hint)
 
     def load(self) -> Any:
         """The object itself; PluginError with the traceback as its `detail` if importing it fails."""
+        self.check()
         try:
             return metadata.EntryPoint(self.name, self.target, f"rtbench.{self.kind}").load()
-        except Exception as error:  # a stranger's module may raise anything; it is named, not hidden
+        except (Exception, SystemExit) as error:  # a stranger's module may raise anything; it is named, not hidden
             raise BrokenPlugin(self, error) from error
 
 
@@ -62,7 +80,9 @@ class BrokenPlugin(PluginError):
             f"{entry.kind} {entry.name!r} of distribution {entry.distribution} {entry.version} cannot be imported: "
             f"{type(error).__name__}: {error}",
             place=entry.target,
-            hint=f"mend or uninstall {entry.distribution}, or switch it off: {DISABLE_VARIABLE}={entry.distribution}",
+            hint=f"mend or uninstall {entry.distribution}, or switch it off: {DISABLE_VARIABLE}={entry.distribution}"
+            if entry.third_party
+            else f"install {CORE} again: a part of its own is missing or damaged",
         )
         self.detail = "".join(traceback.format_exception(error))
 
@@ -101,31 +121,44 @@ def _scan(path_key: tuple[str, ...], all_off: bool, off: frozenset[str]) -> dict
     return dict(groups)
 
 
-def entries(kind: str) -> dict[str, Entry]:
-    """All registrations of a kind by name, importing none of them.
-
-    Raises PluginError naming both distributions if two register the same name, or if a name without a namespace comes
-    from outside the core.
-    """
+def registrations(kind: str) -> list[Entry]:
+    """Every registration of a kind, two of one name included, sorted by name; imports none of them."""
     import sys
 
+    return list(_scan(tuple(sys.path), *_disabled()).get(kind, []))
+
+
+def entries(kind: str) -> dict[str, Entry]:
+    """The registrations of a kind by name, importing none of them.
+
+    A name that two distributions register, or a bare name from outside the core, carries a `problem`: using that name
+    is an error which says who registered it, listing and using the others goes on.
+    """
     found: dict[str, Entry] = {}
-    for entry in _scan(tuple(sys.path), *_disabled()).get(kind, []):
-        if entry.name in found:
-            first = found[entry.name]
-            raise PluginError(
-                f"{kind} {entry.name!r} is registered twice: by {first.distribution} {first.version} ({first.target}) "
-                f"and by {entry.distribution} {entry.version} ({entry.target})",
-                hint=f"uninstall one, or switch one off: {DISABLE_VARIABLE}={entry.distribution}",
-            )
-        if kind != HOOK_GROUP and entry.distribution != CORE and kind != "commands" and "/" not in entry.name:
-            raise PluginError(
-                f"{kind} {entry.name!r} of {entry.distribution} has no namespace: bare names are the core's",
-                place=entry.target,
-                hint=f"register it as {entry.distribution.removeprefix('rtbench-')}/{entry.name}",
-            )
-        found[entry.name] = entry
+    for entry in registrations(kind):
+        first = found.get(entry.name)
+        found[entry.name] = _conflict(first, entry) if first else _with_namespace_checked(entry)
     return found
+
+
+def _conflict(first: Entry, second: Entry) -> Entry:
+    by = [f"by {one.distribution} {one.version} ({one.target})" for one in (first, second)]
+    stranger = second if second.third_party else first
+    return dataclasses.replace(
+        first,
+        problem=f"{first.kind} {first.name!r} is registered twice: {by[0]} and {by[1]}",
+        problem_hint=f"uninstall one, or switch one off: {DISABLE_VARIABLE}={stranger.distribution}",
+    )
+
+
+def _with_namespace_checked(entry: Entry) -> Entry:
+    if entry.kind in {HOOK_GROUP, "commands"} or not entry.third_party or "/" in entry.name:
+        return entry
+    return dataclasses.replace(
+        entry,
+        problem=f"{entry.kind} {entry.name!r} of {entry.distribution} has no namespace: bare names are the core's",
+        problem_hint=f"register it as {entry.distribution.removeprefix('rtbench-')}/{entry.name}",
+    )
 
 
 def entry(kind: str, name: str, *, place: str = "") -> Entry:
@@ -139,6 +172,7 @@ def entry(kind: str, name: str, *, place: str = "") -> Entry:
             allowed=sorted(found),
             hint=f"rtbench list {kind}",
         )
+    found[name].check()
     return found[name]
 
 
@@ -157,6 +191,23 @@ def part_class(kind: str, name: str, *, place: str = "") -> type[Part]:
             place=found.target,
         )
     return loaded
+
+
+def verify(found: Entry) -> None:
+    """Load one registration and check that it is what its kind asks for; PluginError if not."""
+    entries(found.kind)[found.name].check()
+    if found.kind == HOOK_GROUP:
+        import pluggy
+
+        from rtbench import hookspecs
+
+        manager = pluggy.PluginManager(HOOK_GROUP)
+        manager.add_hookspecs(hookspecs)
+        _register(manager, found.load(), found.name, found.distribution)
+    elif found.kind in {"commands", "suites"}:
+        found.load()
+    else:
+        part_class(found.kind, found.name)
 
 
 def use(kind: str, name: str, given: dict[str, Any] | None = None, *, label: str = "", place: str = "") -> PartUse:
@@ -186,7 +237,8 @@ def missing_requirement(part: type[Part]) -> str | None:
 def hooks(extra_plugins: Iterable[tuple[str, Any]] = ()) -> tuple[Any, list[BrokenPlugin]]:
     """A pluggy manager with every hook plugin, loaded in sorted order, and the ones that broke.
 
-    pluggy's own loader stops at the first broken plugin; this loop does not. A misspelt hook is a PluginError.
+    pluggy's own loader stops at the first broken plugin; this loop does not. A misspelt hook is a PluginError, as is a
+    name registered twice.
     """
     import pluggy
 
@@ -215,7 +267,8 @@ def _register(manager: Any, plugin: Any, name: str, distribution: str) -> None:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginError(
-            f"hook plugin {name!r} of {distribution} does not fit: {error}", hint="rtbench describe hooks NAME lists them"
+            f"hook plugin {name!r} of {distribution} does not fit: {error}",
+            hint="rtbench describe hooks NAME lists them",
         ) from None
 
 

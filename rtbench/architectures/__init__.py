@@ -1,0 +1,1 @@
+"""Network families, each a few lines on LayerGraph."""

@@ -1,0 +1,120 @@
+"""What every backend answers to: acting tick by tick at batch 1, with the graph's memory of earlier ticks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from rtbench.graph import ACTION, OBSERVATION, Arithmetic, Layer, LayerGraph, instant, step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+A = TypeVar("A")
+
+Start = str
+"""'zero' masks node values before an episode's first tick, 'hold' gives them one pass on the first observation."""
+
+
+class Acting(Protocol):
+    """A policy that acts; holds the values of earlier ticks, nothing learnt."""
+
+    def restart(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Forget everything; the head's value before the first tick, by the start rule."""
+        ...
+
+    def tick(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One tick: the head's value from the newest observation and the action applied while it was read."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Values of earlier ticks and the start rule's, for a checkpoint."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Back to a state."""
+        ...
+
+
+class GraphActing(Generic[A]):
+    """Acting by `rtbench.graph.step` for any arithmetic; `load`/`unload` convert to and from NumPy vectors.
+
+    `arithmetic` reads the parameters afresh at every call, so an inference uses the parameters of its start.
+    """
+
+    def __init__(
+        self,
+        graph: LayerGraph,
+        arithmetic: Arithmetic[A],
+        execution: str,
+        delta: float,
+        start: Start,
+        load: Callable[[NDArray[np.float32]], A],
+        unload: Callable[[A], NDArray[np.float32]],
+    ) -> None:
+        import numpy as np
+
+        self._graph, self._arithmetic, self._start = graph, arithmetic, start
+        self._lags = graph.lags(execution, delta)
+        self._load, self._unload = load, unload
+        self._past: deque[dict[str, A]] = deque(maxlen=max(1, *self._lags.edges.values()))
+        self._no_action = load(np.zeros(graph.action_size, np.float32))
+        self._before: dict[str, A] = {}
+
+    def _zero(self, layer: Layer) -> A:
+        import numpy as np
+
+        return self._load(np.zeros(layer.state_width, np.float32))
+
+    def _begin(self, observation: NDArray[np.float32]) -> None:
+        first = self._load(observation)
+        if self._start == "hold":
+            self._before = instant(self._graph, self._arithmetic, first, self._no_action, self._zero)
+        else:
+            self._before = {layer.name: self._zero(layer) for layer in self._graph.layers}
+        self._before |= {OBSERVATION: first, ACTION: self._no_action}
+
+    def restart(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Forget everything; the head's value before the first tick, by the start rule."""
+        self._past.clear()
+        self._begin(observation)
+        return self._unload(self._before[self._graph.head.name])
+
+    def _earlier(self, node: str, ticks: int) -> A:
+        return self._past[ticks - 1][node] if ticks <= len(self._past) else self._before[node]
+
+    def tick(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One tick; earlier ticks' values are read at the lags of the graph."""
+        values = step(
+            self._graph, self._lags, self._arithmetic, self._earlier, self._load(observation), self._load(action)
+        )
+        self._past.appendleft(values)
+        return self._unload(values[self._graph.head.name])
+
+    def state(self) -> dict[str, Any]:
+        """Values of earlier ticks (newest first) and the start rule's.
+
+        The latter were computed with the parameters of the episode's start and cannot be had again from later ones.
+        """
+
+        def plain(values: dict[str, A]) -> dict[str, Any]:
+            return {node: self._unload(value).copy() for node, value in values.items()}
+
+        return {"past": [plain(values) for values in self._past], "before": plain(self._before)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Back to a state."""
+        import numpy as np
+
+        def loaded(values: dict[str, Any]) -> dict[str, A]:
+            return {node: self._load(np.asarray(value, np.float32)) for node, value in values.items()}
+
+        self._before = loaded(state["before"])
+        self._past.clear()
+        self._past.extend(loaded(values) for values in state["past"])
+
+
+Parameters = Mapping[str, Mapping[str, Any]]
+"""Layer name -> {'weight': [inputs, outputs], 'bias': [outputs]} as NumPy arrays (views of what a learner trains)."""

@@ -1,0 +1,49 @@
+"""Plain eager torch at batch 1: the baseline every other backend is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rtbench.graph import LayerGraph
+from rtbench.parts import Backend
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from rtbench.backends.base import Acting
+
+
+class Eager(Backend):
+    """One framework call per operation, no compilation, float32."""
+
+    requires = ("torch",)
+    extra = "torch"
+
+    def make(
+        self, graph: LayerGraph, parameters: Mapping[str, Any], execution: str, delta: float, start: str = "zero"
+    ) -> Acting:
+        """Acting on tensors that share memory with the parameters."""
+        import torch
+
+        from rtbench.backends.base import GraphActing
+        from rtbench.backends.torch_arithmetic import TorchArithmetic
+
+        shared = {
+            name: {
+                "weight": torch.as_tensor(layer["weight"]).unsqueeze(0),
+                "bias": torch.as_tensor(layer["bias"]).reshape(1, 1, -1),
+            }
+            for name, layer in parameters.items()
+        }
+
+        def load(value: NDArray[np.float32]) -> Tensor:
+            return torch.from_numpy(value).reshape(1, 1, -1)
+
+        def unload(value: Tensor) -> NDArray[np.float32]:
+            result: NDArray[np.float32] = value.detach().reshape(-1).numpy()
+            return result
+
+        return GraphActing(graph, TorchArithmetic(shared), execution, delta, start, load, unload)

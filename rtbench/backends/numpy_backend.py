@@ -1,0 +1,78 @@
+"""Acting with NumPy: at batch 1 a framework's overhead is larger than the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rtbench.graph import Layer, LayerGraph
+from rtbench.parts import Backend
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rtbench.backends.base import Acting
+
+
+class NumPyArithmetic:
+    """Layers on float vectors [width] (or [ticks, width]); weights [inputs, outputs]."""
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self._parameters = parameters
+
+    def apply(self, layer: Layer, blocks: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """relu(x W + b), x W + b, or an LSTM step whose value is [output, cell]."""
+        import numpy as np
+
+        weights = self._parameters[layer.name]
+        if layer.op == "lstm":
+            return self._lstm(layer, blocks)
+        inputs = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=-1)
+        value = inputs @ weights["weight"]
+        value += weights["bias"]
+        if layer.activation == "relu":
+            np.maximum(value, 0, out=value)
+        result: NDArray[Any] = value
+        return result
+
+    def _lstm(self, layer: Layer, blocks: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        import numpy as np
+
+        weights = self._parameters[layer.name]
+        state, width = blocks[-1], layer.width
+        gates = np.concatenate([*blocks[:-1], state[..., :width]], axis=-1) @ weights["weight"] + weights["bias"]
+        admit, forget, emit = (1 / (1 + np.exp(-gates[..., k * width : (k + 1) * width])) for k in (0, 1, 3))
+        cell = forget * state[..., width:] + admit * np.tanh(gates[..., 2 * width : 3 * width])
+        return np.concatenate([emit * np.tanh(cell), cell], axis=-1)
+
+    def total(self, values: Sequence[NDArray[Any]], scale: float) -> NDArray[Any]:
+        """The scaled sum of blocks."""
+        value = values[0] * np_scalar(values[0], scale)
+        for other in values[1:]:
+            value += other * np_scalar(other, scale)
+        return value
+
+    def visible(self, layer: Layer, value: NDArray[Any]) -> NDArray[Any]:
+        """What other layers read: an LSTM's output without its cell."""
+        return value[..., : layer.width] if layer.op == "lstm" else value
+
+
+def np_scalar(like: NDArray[Any], value: float) -> Any:
+    """A scalar of the array's own type, so that float32 stays float32."""
+    return like.dtype.type(value)
+
+
+class NumPy(Backend):
+    """Plain NumPy at batch 1, one thread; the default for acting while training."""
+
+    def make(
+        self, graph: LayerGraph, parameters: Mapping[str, Any], execution: str, delta: float, start: str = "zero"
+    ) -> Acting:
+        """Acting that reads NumPy views of the parameters at every tick."""
+        from rtbench.backends.base import GraphActing
+
+        def same(value: NDArray[np.float32]) -> NDArray[np.float32]:
+            return value
+
+        return GraphActing(graph, NumPyArithmetic(parameters), execution, delta, start, same, same)

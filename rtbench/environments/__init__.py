@@ -1,0 +1,1 @@
+"""Environment families; each imports its package only when an environment is made."""

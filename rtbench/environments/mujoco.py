@@ -1,0 +1,89 @@
+"""MuJoCo locomotion through Gymnasium: the v4 environments of Handling Delay, and v5 by id."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from rtbench.parts import Environment, EnvironmentSpec, param
+
+if TYPE_CHECKING:
+    import gymnasium
+
+Id = Literal[
+    "Ant-v4",
+    "Ant-v5",
+    "HalfCheetah-v4",
+    "HalfCheetah-v5",
+    "Hopper-v4",
+    "Hopper-v5",
+    "Humanoid-v4",
+    "Humanoid-v5",
+    "HumanoidStandup-v4",
+    "HumanoidStandup-v5",
+    "InvertedDoublePendulum-v4",
+    "InvertedDoublePendulum-v5",
+    "InvertedPendulum-v4",
+    "InvertedPendulum-v5",
+    "Pusher-v5",
+    "Reacher-v4",
+    "Reacher-v5",
+    "Swimmer-v4",
+    "Swimmer-v5",
+    "Walker2d-v4",
+    "Walker2d-v5",
+]
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which environment."""
+
+    id: Id = param(doc="Gymnasium id; v4 as the paper, v5 differs in rewards and observations")
+
+
+class MuJoCo(Environment):
+    """Continuous control in MuJoCo (Handling Delay, Section 5: HalfCheetah, Walker2d, Ant, Hopper, all v4).
+
+    Observations float64 vectors, actions in a box, a time limit that truncates. τ_M is the model's time step times the
+    frame skip (HalfCheetah 50 ms, Hopper and Walker2d 8 ms, Ant 50 ms).
+    """
+
+    Params = Params
+    requires = ("mujoco",)
+    extra = "rtbench[mujoco]"
+
+    def make(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
+        """A fresh environment with its time limit."""
+        import gymnasium
+        import mujoco
+
+        # MuJoCo reports numerical trouble into a file in the working directory; the reward already shows it.
+        mujoco.set_mju_user_warning(lambda message: None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "v4 is out of date" is the paper's choice, not the user's mistake
+            return gymnasium.make(self.params.id, render_mode=render_mode, disable_env_checker=True)
+
+    def spec(self) -> EnvironmentSpec:
+        """Shapes and τ_M, read off the environment itself."""
+        return _spec(self.params.id)
+
+
+@functools.cache
+def _spec(environment_id: str) -> EnvironmentSpec:
+    env = MuJoCo(Params(environment_id)).make()  # type: ignore[arg-type]
+    space: Any = env.action_space
+    limit = env.spec.max_episode_steps if env.spec else None
+    spec = EnvironmentSpec(
+        observation_shape=tuple(env.observation_space.shape or ()),
+        action_size=int(space.shape[0]),
+        continuous=True,
+        step_s=round(float(env.unwrapped.dt), 9),  # type: ignore[attr-defined]
+        max_episode_steps=limit,
+        action_low=tuple(float(x) for x in space.low),
+        action_high=tuple(float(x) for x in space.high),
+    )
+    env.close()
+    return spec

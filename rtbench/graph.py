@@ -1,0 +1,410 @@
+"""A network as a `LayerGraph`: layers are nodes, edges say what a layer reads; ages, plan and unrolling follow.
+
+The tick rule, once: a tick lasts max(1, δ) environment steps; a layer takes d = min(1, δ) of it (d = 0 when all layers
+act on one observation: `instant`, `sequential`). A layer with n layers on its longest path to the action starts at phase
+−n·d mod 1; observation and action stand at phase 0. A reader takes the newest value finished when it starts, so
+lag(u→v) = ⌈φ(u) + d(u) − φ(v)⌉ ticks and head→action ⌈φ + d⌉. See Handling Delay, Section 3.1.
+
+Standard library only: a backend brings the arithmetic.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil, floor
+from typing import Literal, Protocol, TypeVar
+
+OBSERVATION = "observation"
+ACTION = "action"
+SOURCES = (OBSERVATION, ACTION)
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Read:
+    """An edge: the newest finished value of `source`, `ticks_ago` ticks further back.
+
+    `recurrent` marks a back edge: it lags at least one tick and is not a path from an observation to the action.
+    """
+
+    source: str
+    ticks_ago: int = 0
+    recurrent: bool = False
+
+    def ago(self, ticks: int) -> Read:
+        """The same edge, `ticks` further back (a history edge)."""
+        return replace(self, ticks_ago=self.ticks_ago + ticks)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One block of a layer's concatenated input: the sum of some reads, times `scale`. Costs no time."""
+
+    reads: tuple[Read, ...]
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node: `linear` (activation of W·x + b) or `lstm` (its value is output and cell state together)."""
+
+    name: str
+    op: Literal["linear", "lstm"]
+    width: int
+    activation: Literal["relu", "none"]
+    inputs: tuple[Term, ...]
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        return tuple(read for term in self.inputs for read in term.reads)
+
+    @property
+    def state_width(self) -> int:
+        """Width of the stored value: an LSTM keeps its cell state beside its output."""
+        return 2 * self.width if self.op == "lstm" else self.width
+
+    @property
+    def recurrent(self) -> bool:
+        return any(read.recurrent for read in self.reads)
+
+
+@dataclass(frozen=True)
+class Lags:
+    """Ticks back for every edge (layer name, index among its reads) and from the head to the applied action."""
+
+    edges: Mapping[tuple[str, int], int]
+    head: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one action needs: (layer, ticks before the head) in order of evaluation, and the ticks it reads."""
+
+    nodes: tuple[tuple[str, int], ...]
+    observation_ticks: tuple[int, ...]
+    action_ticks: tuple[int, ...]
+
+    @property
+    def window_ticks(self) -> int:
+        """Ticks from the oldest read to the head, both included."""
+        return 1 + max((*self.observation_ticks, *self.action_ticks, *(ticks for _, ticks in self.nodes)))
+
+
+@dataclass(frozen=True)
+class LayerGraph:
+    """Layers in the order of evaluation; the last one is the head.
+
+    `augmented_actions`: how many past actions were appended to the observation, which a critic then sees as well.
+    """
+
+    layers: tuple[Layer, ...]
+    observation_size: int
+    action_size: int
+    augmented_actions: int = 0
+
+    @property
+    def head(self) -> Layer:
+        return self.layers[-1]
+
+    @property
+    def recurrent(self) -> bool:
+        return any(layer.recurrent for layer in self.layers)
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.layers}
+
+    def source_width(self, read: Read) -> int:
+        """Width of what a read delivers."""
+        if read.source == OBSERVATION:
+            return self.observation_size
+        return self.action_size if read.source == ACTION else self.by_name[read.source].width
+
+    def input_width(self, layer: Layer) -> int:
+        """Width of a layer's concatenated input."""
+        return sum(self.source_width(term.reads[0]) for term in layer.inputs)
+
+    def parameter_count(self) -> int:
+        """Weights and biases (an LSTM has four gates and one bias each)."""
+        gates = {"linear": 1, "lstm": 4}
+        return sum(gates[v.op] * (self.input_width(v) + 1) * v.width for v in self.layers)
+
+    def flops(self) -> int:
+        """Multiplications and additions of one pass through all layers at batch 1 (2 per weight)."""
+        gates = {"linear": 1, "lstm": 4}
+        return sum(2 * gates[v.op] * self.input_width(v) * v.width for v in self.layers)
+
+    # ---- time ----------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def heights(self) -> dict[str, int]:
+        """Layers on the longest path from a layer to the action, itself included."""
+        heights: dict[str, int] = {}
+        for layer in reversed(self.layers):
+            readers = [v for v in self.layers if any(r.source == layer.name and not r.recurrent for r in v.reads)]
+            heights[layer.name] = 1 + max((heights[v.name] for v in readers), default=0)
+        return heights
+
+    def lags(self, execution: str, delta: float | Fraction) -> Lags:
+        """Ticks back for every edge; `delta` in environment steps per layer, exact as the decimal it is written as."""
+        share = layer_share(execution, delta)
+        phase = {name: -height * share % 1 for name, height in self.heights.items()}
+
+        def lag(source: str, reader: str) -> int:
+            took = Fraction(0) if source in SOURCES else share
+            return ceil(phase.get(source, Fraction(0)) + took - phase[reader])
+
+        head = ceil(phase[self.head.name] + share)
+        # Under `instant` the action of this very tick is what is being computed, so the newest known is one tick old.
+        newest_action = 1 if execution == "instant" else 0
+        edges: dict[tuple[str, int], int] = {}
+        for layer in self.layers:
+            for index, read in enumerate(layer.reads):
+                base = lag(read.source, layer.name)
+                base = max(1, base) if read.recurrent else max(0, base)
+                ticks = base + read.ticks_ago
+                edges[layer.name, index] = max(ticks, newest_action) if read.source == ACTION else ticks
+        return Lags(edges, head)
+
+    def ages(self, execution: str, delta: float | Fraction) -> frozenset[tuple[int, int]]:
+        """(age in ticks, layers passed) of every path from an observation to the action."""
+        lags = self.lags(execution, delta)
+        arriving: dict[str, frozenset[tuple[int, int]]] = {}
+        for layer in self.layers:
+            paths: set[tuple[int, int]] = set()
+            for index, read in enumerate(layer.reads):
+                if read.recurrent or read.source == ACTION:
+                    continue
+                ticks = lags.edges[layer.name, index]
+                below = {(0, 0)} if read.source == OBSERVATION else arriving[read.source]
+                paths |= {(age + ticks, passed + 1) for age, passed in below}
+            arriving[layer.name] = frozenset(paths)
+        return frozenset((age + lags.head, passed) for age, passed in arriving[self.head.name])
+
+    def violations(self, delta: float | Fraction) -> list[str]:
+        """Paths that break L(s_{t−k}, a_t) ≤ ⌊k/δ⌋ when pipelined (Handling Delay, Section 3.1); empty if none."""
+        exact = _fraction(delta)
+        tick_steps = max(Fraction(1), exact)
+        return [
+            f"{passed} layers on an observation {age * tick_steps} steps old, allowed {floor(age * tick_steps / exact)}"
+            for age, passed in sorted(self.ages("pipelined", delta))
+            if passed > floor(age * tick_steps / exact)
+        ]
+
+    def plan(self, execution: str, delta: float | Fraction, burn_in_ticks: int = 0) -> Plan:
+        """The nodes one action depends on, nothing else; recurrent edges are followed for `burn_in_ticks`."""
+        lags = self.lags(execution, delta)
+        order: list[tuple[str, int]] = []
+        # A node is needed with the largest remaining burn-in any path leaves it; recurrence walks back in time only,
+        # so visiting by decreasing burn-in and keeping the first visit is exact.
+        best: dict[tuple[str, int], int] = {}
+        pending = [(self.head.name, 0, burn_in_ticks)]
+        while pending:
+            name, ticks, left = pending.pop()
+            if best.get((name, ticks), -1) >= left:
+                continue
+            best[name, ticks] = left
+            for index, read in enumerate(self.by_name[name].reads):
+                if read.source in SOURCES or (read.recurrent and left == 0):
+                    continue
+                pending.append((read.source, ticks + lags.edges[name, index], left - read.recurrent))
+        rank = {layer.name: position for position, layer in enumerate(self.layers)}
+        order = sorted(best, key=lambda node: (-node[1], rank[node[0]]))
+        seen: dict[str, set[int]] = {OBSERVATION: set(), ACTION: set()}
+        for name, ticks in order:
+            for index, read in enumerate(self.by_name[name].reads):
+                if read.source in SOURCES:
+                    seen[read.source].add(ticks + lags.edges[name, index])
+        return Plan(tuple(order), tuple(sorted(seen[OBSERVATION])), tuple(sorted(seen[ACTION])))
+
+
+def layer_share(execution: str, delta: float | Fraction) -> Fraction:
+    """d: the share of a tick one layer takes; 0 where all layers act on one observation."""
+    return Fraction(0) if execution in ("instant", "sequential") else min(Fraction(1), _fraction(delta))
+
+
+def _fraction(value: float | Fraction) -> Fraction:
+    return value if isinstance(value, Fraction) else Fraction(repr(value))
+
+
+# ---- declaring -------------------------------------------------------------------------------------------------------
+
+
+class GraphBuilder:
+    """Declares a graph layer by layer; `head` finishes it."""
+
+    def __init__(self, observation_size: int, action_size: int) -> None:
+        self.observation = Read(OBSERVATION)
+        self.action = Read(ACTION)
+        self._sizes = (observation_size, action_size)
+        self._layers: list[Layer] = []
+
+    def layer(self, width: int, reads: Sequence[Read | Term], *, op: Literal["linear", "lstm"] = "linear") -> Read:
+        """A hidden layer on the concatenation of `reads`; an `lstm` also reads its own last value."""
+        name = f"layer{len(self._layers) + 1}"
+        inputs = [read if isinstance(read, Term) else Term((read,)) for read in reads]
+        if op == "lstm":
+            inputs.append(Term((Read(name, recurrent=True),)))
+        activation: Literal["relu", "none"] = "relu" if op == "linear" else "none"
+        self._layers.append(Layer(name, op, width, activation, tuple(inputs)))
+        return Read(name)
+
+    def head(self, width: int, reads: Sequence[Read | Term], *, augmented_actions: int = 0) -> LayerGraph:
+        """The output layer (no activation), and with it the graph."""
+        inputs = tuple(read if isinstance(read, Term) else Term((read,)) for read in reads)
+        layers = (*self._layers, Layer("head", "linear", width, "none", inputs))
+        return LayerGraph(layers, *self._sizes, augmented_actions)
+
+
+# ---- running ---------------------------------------------------------------------------------------------------------
+
+
+class Arithmetic(Protocol[A]):
+    """What a backend knows: the value of a layer from its input blocks, sums of blocks, an LSTM's visible half."""
+
+    def apply(self, layer: Layer, blocks: Sequence[A]) -> A: ...
+    def total(self, values: Sequence[A], scale: float) -> A: ...
+    def visible(self, layer: Layer, value: A) -> A: ...
+
+
+def evaluate(graph: LayerGraph, layer: Layer, arithmetic: Arithmetic[A], value: Callable[[int, Read], A]) -> A:
+    """A layer's value, given `value(index among its reads, read)` for what it reads."""
+    blocks: list[A] = []
+    index = 0
+    for term in layer.inputs:
+        values = []
+        for read in term.reads:
+            found = value(index, read)
+            index += 1
+            # A reader sees an LSTM's output; only its own back edge carries the cell state.
+            whole = read.source in SOURCES or read.recurrent
+            values.append(found if whole else arithmetic.visible(graph.by_name[read.source], found))
+        plain = len(values) == 1 and term.scale == 1.0
+        blocks.append(values[0] if plain else arithmetic.total(values, term.scale))
+    return arithmetic.apply(layer, blocks)
+
+
+def instant(
+    graph: LayerGraph,
+    arithmetic: Arithmetic[A],
+    observation: A,
+    no_action: A,
+    zero: Callable[[Layer], A],
+) -> dict[str, A]:
+    """Every layer's value on one observation, no time passing, recurrence from zero: the `hold` start."""
+    values: dict[str, A] = {}
+    for layer in graph.layers:
+
+        def value(_: int, read: Read) -> A:
+            if read.source == OBSERVATION:
+                return observation
+            if read.source == ACTION:
+                return no_action
+            return zero(graph.by_name[read.source]) if read.recurrent else values[read.source]
+
+        values[layer.name] = evaluate(graph, layer, arithmetic, value)
+    return values
+
+
+def step(
+    graph: LayerGraph,
+    lags: Lags,
+    arithmetic: Arithmetic[A],
+    past: Callable[[str, int], A],
+    observation: A,
+    action: A,
+) -> dict[str, A]:
+    """One tick: the value of every layer, `past(node, ticks ago ≥ 1)` giving what earlier ticks held.
+
+    The caller restarts `past` at every episode start: older nodes are the start rule's.
+    """
+    values: dict[str, A] = {OBSERVATION: observation, ACTION: action}
+    for layer in graph.layers:
+
+        def value(index: int, read: Read) -> A:
+            ticks = lags.edges[layer.name, index]
+            return values[read.source] if ticks == 0 else past(read.source, ticks)
+
+        values[layer.name] = evaluate(graph, layer, arithmetic, value)
+    return values
+
+
+def unroll(
+    graph: LayerGraph,
+    lags: Lags,
+    plan: Plan,
+    arithmetic: Arithmetic[A],
+    observation: Callable[[int], A],
+    action: Callable[[int], A],
+    started: Callable[[str, int, A], A],
+    before: Callable[[Layer, int], A],
+) -> A:
+    """The head's value at the last tick of a window, by the plan's nodes only.
+
+    `observation(k)`, `action(k)`: what stood k ticks before the head. `started(node, k, value)` replaces the value of
+    samples whose episode began later than k ticks before the head by the start rule's. `before(layer, k)`: the start
+    rule's value for a node outside the plan (a recurrent edge where the burn-in ends).
+    """
+    values: dict[tuple[str, int], A] = {}
+    for name, ticks in plan.nodes:
+        layer = graph.by_name[name]
+
+        def value(index: int, read: Read) -> A:
+            back = ticks + lags.edges[name, index]
+            if read.source == OBSERVATION:
+                return observation(back)
+            if read.source == ACTION:
+                return action(back)
+            if (read.source, back) not in values:
+                return before(graph.by_name[read.source], back)
+            return values[read.source, back]
+
+        found = evaluate(graph, layer, arithmetic, value)
+        values[name, ticks] = started(name, ticks, found) if ticks else found
+    return values[graph.head.name, 0]
+
+
+class RolloutArithmetic(Arithmetic[A], Protocol[A]):
+    """Arithmetic over whole rollouts: values hold all ticks at once."""
+
+    def shift(self, node: str, value: A, ticks: int) -> A:
+        """The value `ticks` earlier at every tick; before the episode's first tick the start rule's."""
+        ...
+
+    def ticks(self) -> int: ...
+    def at(self, value: A, tick: int) -> A: ...
+    def stack(self, values: Sequence[A]) -> A: ...
+    def earlier(self, node: str, values: Sequence[A], tick: int, ticks: int) -> A:
+        """What a recurrent node held `ticks` before `tick`, given its values so far."""
+        ...
+
+
+def rollout(
+    graph: LayerGraph, lags: Lags, arithmetic: RolloutArithmetic[A], observations: A, actions: A
+) -> dict[str, A]:
+    """Every layer's value at every tick of a rollout: one call per layer; only recurrent layers loop over time."""
+    values: dict[str, A] = {OBSERVATION: observations, ACTION: actions}
+    for layer in graph.layers:
+
+        def fixed(index: int, read: Read) -> A:
+            return arithmetic.shift(read.source, values[read.source], lags.edges[layer.name, index])
+
+        if not layer.recurrent:
+            values[layer.name] = evaluate(graph, layer, arithmetic, fixed)
+            continue
+        given = {i: fixed(i, read) for i, read in enumerate(layer.reads) if not read.recurrent}
+        rows: list[A] = []
+        for tick in range(arithmetic.ticks()):
+
+            def now(index: int, read: Read) -> A:
+                if read.recurrent:
+                    return arithmetic.earlier(read.source, rows, tick, lags.edges[layer.name, index])
+                return arithmetic.at(given[index], tick)
+
+            rows.append(evaluate(graph, layer, arithmetic, now))
+        values[layer.name] = arithmetic.stack(rows)
+    return values

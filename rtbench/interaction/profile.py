@@ -1,0 +1,189 @@
+"""The latency profile: measured inference times of one machine, as a Parquet file with an explicit schema."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtbench.errors import InvalidResults, SuiteError
+from rtbench.parts import canonical_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA_VERSION = 1
+MACHINE_FIELDS = ("machine_class", "cpu", "gpu", "os", "kernel", "python", "torch")
+_TEXTS = ("architecture", "backend", "execution")
+_COUNTS = ("layers", "width", "batch", "threads")
+
+
+@dataclass(frozen=True)
+class ProfileGroup:
+    """The samples of one configuration, in nanoseconds: a whole inference (sequential) or one tick (pipelined)."""
+
+    architecture: str
+    backend: str
+    execution: str
+    layers: int
+    width: int
+    batch: int
+    threads: int
+    samples_ns: tuple[int, ...]
+
+    @property
+    def title(self) -> str:
+        """The configuration in a few words."""
+        return (
+            f"{self.architecture} on {self.backend}, {self.execution}, {self.layers}×{self.width}, "
+            f"batch {self.batch}, {self.threads} threads"
+        )
+
+
+@dataclass(frozen=True)
+class LatencyProfile:
+    """All groups measured on one machine, and that machine's fingerprint (keys: `MACHINE_FIELDS`)."""
+
+    groups: tuple[ProfileGroup, ...]
+    machine: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LatencySummary:
+    """Nearest-rank percentiles of samples, nanoseconds."""
+
+    count: int
+    p50_ns: int
+    p95_ns: int
+    p99_ns: int
+    max_ns: int
+
+
+def schema() -> pa.Schema:
+    """The Arrow schema: one row per group, the machine's fingerprint repeated in each."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [pa.field("schema_version", pa.int32(), nullable=False)]
+        + [pa.field(name, pa.string(), nullable=False) for name in _TEXTS]
+        + [pa.field(name, pa.int32(), nullable=False) for name in _COUNTS]
+        + [pa.field("samples_ns", pa.list_(pa.int64()), nullable=False)]
+        + [pa.field(name, pa.string(), nullable=False) for name in MACHINE_FIELDS]
+    )
+
+
+def digest(profile: LatencyProfile) -> str:
+    """SHA-256 of the canonical content: equal profiles give equal digests whatever file they lie in."""
+    groups = sorted(canonical_json(asdict(group)) for group in profile.groups)
+    content = {"schema_version": SCHEMA_VERSION, "machine": _machine(profile), "groups": groups}
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def write_profile(profile: LatencyProfile, path: Path | str) -> str:
+    """Write the file aside, rename it into place, return the digest; SuiteError for empty or non-positive samples."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    _check(profile, str(path))
+    machine = _machine(profile)
+    rows = [{"schema_version": SCHEMA_VERSION, **asdict(group), **machine} for group in profile.groups]
+    target = Path(path)
+    aside = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema()), aside)
+        aside.replace(target)
+    except OSError as error:
+        raise SuiteError(f"cannot write the latency profile: {error.strerror or error}", place=str(path)) from None
+    return digest(profile)
+
+
+def read_profile(path: Path | str) -> LatencyProfile:
+    """The profile of a file; InvalidResults if it is missing, is no Parquet file or breaks the schema."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # memory-mapped or threaded reading gains nothing here; columns beyond the schema are later additions
+        rows: list[dict[str, Any]] = pq.ParquetFile(Path(path)).read(use_threads=False).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidResults(
+            f"cannot read the latency profile: {reason}", place=str(path), hint="write one with: rtbench profile"
+        ) from None
+    missing = [name for name in schema().names if rows and name not in rows[0]]
+    if missing or not rows:
+        what = f"lacks the columns {', '.join(missing)}" if missing else "holds no group"
+        raise InvalidResults(f"the latency profile {what}", place=str(path), hint="write one with: rtbench profile")
+    if any(row["schema_version"] != SCHEMA_VERSION for row in rows):
+        raise InvalidResults(
+            f"the latency profile has schema_version {rows[0]['schema_version']}, this rtbench reads {SCHEMA_VERSION}",
+            place=str(path),
+        )
+    machine = {name: str(rows[0][name]) for name in MACHINE_FIELDS}
+    if any({name: row[name] for name in MACHINE_FIELDS} != machine for row in rows):
+        raise InvalidResults("the latency profile mixes several machines; one file describes one", place=str(path))
+    profile = LatencyProfile(tuple(_group(row, str(path)) for row in rows), machine)
+    _check(profile, str(path))
+    return profile
+
+
+def select(profile: LatencyProfile, execution: str, *, place: str = "") -> ProfileGroup:
+    """The one group measured under `execution`; SuiteError if there is none or more than one."""
+    found = [group for group in profile.groups if group.execution == execution]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        have = sorted({group.execution for group in profile.groups})
+        raise SuiteError(
+            f"the latency profile holds no {execution} samples", place=place, given=execution, allowed=have
+        )
+    raise SuiteError(
+        f"the latency profile holds {len(found)} groups of {execution} samples, and nothing says which is meant: "
+        + "; ".join(group.title for group in found),
+        place=place,
+        hint="keep one group per execution in the file that a cell names",
+    )
+
+
+def summary(group: ProfileGroup) -> LatencySummary:
+    """Median, 95th and 99th percentile and maximum of a group's samples."""
+    ordered = sorted(group.samples_ns)
+
+    def rank(percent: int) -> int:
+        return ordered[math.ceil(percent * len(ordered) / 100) - 1]
+
+    return LatencySummary(len(ordered), rank(50), rank(95), rank(99), ordered[-1])
+
+
+def _machine(profile: LatencyProfile) -> dict[str, str]:
+    for name in profile.machine:
+        if name not in MACHINE_FIELDS:
+            raise SuiteError(f"unknown machine field {name!r}", place="profile", given=name, allowed=MACHINE_FIELDS)
+    return {name: str(profile.machine.get(name, "")) for name in MACHINE_FIELDS}
+
+
+def _group(row: Mapping[str, Any], place: str) -> ProfileGroup:
+    texts = {name: row[name] for name in _TEXTS}
+    counts = {name: row[name] for name in _COUNTS}
+    samples = row["samples_ns"]
+    valid = (
+        all(isinstance(value, str) for value in texts.values())
+        and all(isinstance(value, int) for value in counts.values())
+        and isinstance(samples, list)
+        and all(isinstance(sample, int) for sample in samples)
+    )
+    if not valid:
+        raise InvalidResults("the latency profile's columns have the wrong types", place=place)
+    return ProfileGroup(**texts, **counts, samples_ns=tuple(samples))
+
+
+def _check(profile: LatencyProfile, place: str) -> None:
+    if not profile.groups:
+        raise SuiteError("a latency profile needs at least one group", place=place)
+    for group in profile.groups:
+        if not group.samples_ns or min(group.samples_ns) < 1:
+            raise SuiteError(f"samples must be at least 1 ns and not empty: {group.title}", place=place)

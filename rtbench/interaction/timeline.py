@@ -1,0 +1,218 @@
+"""The timeline: which inference read what, when it ended, and which action each environment step used. Plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtbench.errors import SuiteError
+
+Ages: TypeAlias = "np.ma.MaskedArray[Any, np.dtype[np.int64]]"
+
+NEVER = 2**63 - 1
+"""Registration time of an inference whose action is not usable before the timeline ends."""
+
+
+def nearest_rank(ordered: Sequence[int] | NDArray[np.int64], percent: int) -> int:
+    """The smallest value that at least `percent` % of the sorted, non-empty values do not exceed; no interpolation."""
+    return int(ordered[-(-percent * len(ordered) // 100) - 1])
+
+
+@dataclass(frozen=True)
+class AgeSummary:
+    """Nearest-rank percentiles of observation age over the steps that have one, environment steps."""
+
+    p50_steps: int
+    p95_steps: int
+    max_steps: int
+
+
+@dataclass(frozen=True)
+class TimelineSummary:
+    """A timeline in numbers; shares are of the steps (or actions) after startup, ages None where no step has one."""
+
+    actions_per_s: float
+    inaction_share: float
+    startup_steps: int
+    overwritten_share: float
+    action_interval_steps: float | None
+    newest_age: AgeSummary | None
+    oldest_age: AgeSummary | None
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """`steps` environment steps of `step_ns` each, and the inferences begun in them, ordered by (start, process).
+
+    Arrays of length M (inferences): `process`, `started_ns`, `read_step` (the observation read), `finished_ns`,
+    `registered_ns` (from when the action may be used, actuator latency included; `NEVER` if not before the end) and
+    `random` (the ε coin fell on a random action). `resets` are the steps at which episodes began while inference went on.
+    Everything else is derived, here and nowhere else.
+    """
+
+    steps: int
+    step_ns: int
+    process: NDArray[np.int64]
+    started_ns: NDArray[np.int64]
+    read_step: NDArray[np.int64]
+    finished_ns: NDArray[np.int64]
+    registered_ns: NDArray[np.int64]
+    random: NDArray[np.bool_]
+    resets: tuple[int, ...] = ()
+
+    def with_resets(self, resets: Sequence[int]) -> Timeline:
+        """The same timeline with episodes beginning at these steps (`on_reset = "continue"`).
+
+        What was read before a reset is dropped when it arrives after it.
+        """
+        return dataclasses.replace(self, resets=tuple(sorted(set(resets))))
+
+    def started(self, step: int) -> tuple[int, ...]:
+        """Inferences that start during [step, step + 1), in order; with sensor latency `read_step` may be older."""
+        return tuple(range(self._start_bounds[step], self._start_bounds[step + 1]))
+
+    def arrived(self, step: int) -> tuple[int, ...]:
+        """Inferences registered in (step − 1, step] and not dropped, by (registered, started, process).
+
+        The step's action comes from the last of them.
+        """
+        order, bounds = self._arrivals
+        return tuple(order[bounds[step] : bounds[step + 1]])
+
+    @cached_property
+    def apply_step(self) -> NDArray[np.int64]:
+        """The first step at which an inference's action could act; `steps` if not within the timeline. Shape (M,)."""
+        # not (t + step − 1) // step, which would overflow at NEVER
+        ceiling = self.registered_ns // self.step_ns + (self.registered_ns % self.step_ns > 0)
+        return np.minimum(ceiling, self.steps)
+
+    @cached_property
+    def dropped(self) -> NDArray[np.bool_]:
+        """Inferences that arrived in an episode later than the one they had read. Shape (M,)."""
+        return (self.apply_step < self.steps) & (self.read_step < self._last_reset(self.apply_step))
+
+    @cached_property
+    def source(self) -> NDArray[np.int64]:
+        """The inference newly applied at each step, −1 where the default policy acts. Shape (steps,)."""
+        source = np.full(self.steps, -1, dtype=np.int64)
+        order = self._arrival_order
+        source[self.apply_step[order]] = order  # of equal steps the last assignment stays: later arrivals overwrite
+        return source
+
+    @cached_property
+    def offset(self) -> NDArray[np.int64]:
+        """The place within the source's chunk of actions: 0, as an inference gives one action. Shape (steps,)."""
+        return np.zeros(self.steps, dtype=np.int64)
+
+    @cached_property
+    def overwritten(self) -> NDArray[np.bool_]:
+        """Inferences whose action arrived but gave way to a later one at the same step. Shape (M,)."""
+        out = np.zeros(len(self.process), dtype=np.bool_)
+        order = self._arrival_order
+        out[order] = self.source[self.apply_step[order]] != order
+        return out
+
+    @cached_property
+    def startup_steps(self) -> int:
+        """Steps before the first applied action (all of them if there is none)."""
+        applied = self.source >= 0
+        return int(applied.argmax()) if applied.any() else self.steps
+
+    @cached_property
+    def startup(self) -> NDArray[np.bool_]:
+        """Mask of the steps before the first applied action. Shape (steps,)."""
+        return np.arange(self.steps) < self.startup_steps
+
+    @cached_property
+    def inaction(self) -> NDArray[np.bool_]:
+        """Mask of the steps after startup at which the default policy filled in. Shape (steps,)."""
+        return (self.source < 0) & ~self.startup
+
+    def ages(self, newest_lag: int = 1, oldest_lag: int = 1, *, holds: bool) -> tuple[Ages, Ages]:
+        """Age of the newest and of the oldest observation behind each step's action, environment steps.
+
+        The lags (ticks, at least 1) come from the graph: with lag k the action of inference m rests on what inference
+        m − (k − 1) read, at the earliest on the episode's first. `holds` says that the default policy repeats the last
+        action, which then keeps ageing; otherwise its steps have no age. Startup, and steps after a reset before the
+        new episode's first action, have none.
+        """
+        if not 1 <= newest_lag <= oldest_lag:
+            raise SuiteError(f"lags must satisfy 1 ≤ newest ≤ oldest, not {newest_lag} and {oldest_lag}")
+        at = np.arange(self.steps)
+        source = self.source
+        reset = self._last_reset(at)
+        if holds and self.steps:
+            held = np.maximum.accumulate(np.where(source >= 0, at, -1))
+            source = np.where(held >= 0, source[held], -1)
+            source = np.where(held >= reset, source, -1)
+        absent = source < 0
+        first = np.searchsorted(self.read_step, reset)
+        return self._age(source, first, absent, newest_lag), self._age(source, first, absent, oldest_lag)
+
+    def summary(
+        self, newest_lag: int = 1, oldest_lag: int = 1, *, holds: bool, skip_steps: int = 0
+    ) -> TimelineSummary:
+        """Rates, shares and ages over the steps after startup, and after `skip_steps` (for schedulers to settle)."""
+        begin = min(max(self.startup_steps, skip_steps), self.steps)
+        counted = self.steps - begin
+        applied = np.flatnonzero(self.source[begin:] >= 0)
+        arrived = self._arrival_order[self.apply_step[self._arrival_order] >= begin]
+        newest, oldest = self.ages(newest_lag, oldest_lag, holds=holds)
+        return TimelineSummary(
+            actions_per_s=len(applied) * 1e9 / (counted * self.step_ns) if counted else 0.0,
+            inaction_share=1 - len(applied) / counted if counted else 0.0,
+            startup_steps=self.startup_steps,
+            overwritten_share=float(self.overwritten[arrived].mean()) if len(arrived) else 0.0,
+            action_interval_steps=int(applied[-1] - applied[0]) / (len(applied) - 1) if len(applied) > 1 else None,
+            newest_age=_age_summary(newest[begin:]),
+            oldest_age=_age_summary(oldest[begin:]),
+        )
+
+    def _age(self, source: NDArray[np.int64], first: NDArray[np.intp], absent: NDArray[np.bool_], lag: int) -> Ages:
+        if not len(self.read_step):
+            return np.ma.MaskedArray(np.zeros(self.steps, dtype=np.int64), mask=True)
+        behind = np.clip(np.maximum(source - (lag - 1), first), 0, len(self.read_step) - 1)
+        return np.ma.MaskedArray(np.arange(self.steps) - self.read_step[behind], mask=absent)
+
+    def _last_reset(self, step: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The beginning of the episode each step belongs to (0 before any reset)."""
+        begins = np.asarray((0, *self.resets), dtype=np.int64)
+        return begins[np.searchsorted(begins, step, side="right") - 1]
+
+    @cached_property
+    def _arrival_order(self) -> NDArray[np.intp]:
+        """Indices of the inferences whose action arrived and counts, by (registered, started, process)."""
+        counts = np.flatnonzero((self.apply_step < self.steps) & ~self.dropped)
+        return counts[np.argsort(self.registered_ns[counts], kind="stable")]
+
+    @cached_property
+    def _arrivals(self) -> tuple[list[int], list[int]]:
+        order = self._arrival_order
+        bounds = np.searchsorted(self.apply_step[order], np.arange(self.steps + 1))
+        return order.tolist(), bounds.tolist()
+
+    @cached_property
+    def _start_bounds(self) -> list[int]:
+        edges = np.arange(self.steps + 1, dtype=np.int64) * self.step_ns
+        return np.searchsorted(self.started_ns, edges).tolist()
+
+
+def instant_timeline(steps: int, step_ns: int = 10**9) -> Timeline:
+    """No time passes: inference s reads observation s and acts at step s; every age is 0."""
+    index = np.arange(steps, dtype=np.int64)
+    at = index * step_ns
+    none = np.zeros(steps, dtype=np.int64)
+    return Timeline(steps, step_ns, none, at, index, at, at, none.astype(np.bool_))
+
+
+def _age_summary(ages: Ages) -> AgeSummary | None:
+    values = np.sort(ages.compressed())
+    if not len(values):
+        return None
+    return AgeSummary(nearest_rank(values, 50), nearest_rank(values, 95), int(values[-1]))

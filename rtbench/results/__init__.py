@@ -1,0 +1,1 @@
+"""Results: the row of a run, where rows are kept, and what is rebuilt from them."""

@@ -1,0 +1,1 @@
+"""Interaction schedulers: when inference processes read, start and hand over their actions."""

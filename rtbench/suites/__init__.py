@@ -1,0 +1,1 @@
+"""Suites: TOML files that enumerate cells, their expansion and the identity of the runs they ask for."""

@@ -1,0 +1,186 @@
+"""The tables of a suite file as pydantic models: what may be written, with which types. Nothing is looked up here.
+
+Unknown keys are errors everywhere but in a part's entry, whose further keys are the part's parameters and are checked
+against its `Params` at expansion. Durations are text with a unit, `delta` is in environment steps.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from rtbench.cell import Execution, Unit
+
+AXES = ("environment", "architecture", "interaction", "learner", "backend")
+Positive = Annotated[int, Field(gt=0)]
+Match = dict[str, dict[str, Any]]
+"""Conditions by axis: a value, or a list of values of which one must hold."""
+
+
+def _as_table(value: Any) -> Any:
+    return {"use": value} if isinstance(value, str) else value
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class Table(BaseModel):
+    """A table of the file; unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class PartEntry(BaseModel):
+    """A part by name: `use`, an optional `label` for tables, and the part's parameters beside them."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    use: str
+    label: str = ""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The parameters as written."""
+        return dict(self.model_extra or {})
+
+
+NamedPart = Annotated[PartEntry, BeforeValidator(_as_table, json_schema_input_type=str | PartEntry)]
+Parts = Annotated[
+    list[NamedPart], BeforeValidator(_as_list, json_schema_input_type=str | PartEntry | list[str | PartEntry])
+]
+
+
+class InteractionEntry(Table):
+    """One way of meeting a world that does not wait; either `delta` or `latency`, neither under `instant`."""
+
+    execution: Execution
+    scheduler: NamedPart = PartEntry(use="one-process")
+    delta: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    default_policy: NamedPart = PartEntry(use="repeat-last")
+    clock: Literal["virtual", "wall"] = "virtual"
+    processes: Positive = 1
+    on_reset: Literal["restart", "continue"] = "restart"
+    latency: Any = None
+    sensor_latency: Any = None
+    actuator_latency: Any = None
+
+
+Interactions = Annotated[
+    list[InteractionEntry],
+    BeforeValidator(_as_list, json_schema_input_type=InteractionEntry | list[InteractionEntry]),
+]
+
+
+class AxesTable(Table):
+    """Values per axis; the cells are their product."""
+
+    environment: Parts = []
+    architecture: Parts = []
+    interaction: Interactions = []
+    learner: Parts = []
+    backend: Parts = []
+
+
+class About(Table):
+    """What the suite is and which figure or table of which paper it answers to."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)?$")
+    title: str
+    source: str = ""
+    revision: Positive = 1
+    requires: list[str] = []
+
+
+class BudgetTable(Table):
+    """Length of training and evaluation in `unit`s; `wall_limit` and `retries` do not change a result."""
+
+    steps: Positive
+    unit: Unit = "ticks"
+    eval_every: Positive = 20_000
+    eval_episodes: Positive = 10
+    final_eval_episodes: Positive = 100
+    wall_limit: str = "24h"
+    retries: int = Field(default=1, ge=0)
+
+
+class SeedsTable(Table):
+    """The seeds base, base + 1, … (`count` of them)."""
+
+    base: int = Field(default=0, ge=0)
+    count: Positive
+
+
+class ProfileTable(Table):
+    """A cheaper or smaller version of the suite: other budget keys, fewer seeds, fewer cells, other parameters."""
+
+    steps: Positive | None = None
+    unit: Unit | None = None
+    eval_every: Positive | None = None
+    eval_episodes: Positive | None = None
+    final_eval_episodes: Positive | None = None
+    wall_limit: str | None = None
+    retries: int | None = Field(default=None, ge=0)
+    seeds: SeedsTable | None = None
+    only: list[Match] = []
+    override: dict[Literal["environment", "architecture", "learner", "backend"], dict[str, Any]] = {}
+
+
+class ExcludeTable(Table):
+    """Cells of the product that are not run, and why."""
+
+    why: str = Field(min_length=1)
+    match: Match
+
+
+class NormaliseTable(Table):
+    """Scores are divided by those of the cell that matches, per environment."""
+
+    against: Match
+
+
+class LeaderboardTable(Table):
+    """How rows become a table; `group_by` names an axis or axis.key."""
+
+    metric: Literal["eval_return", "eval_return_auc", "train_return"] = "eval_return"
+    reduce: Literal["iqm", "mean"] = "iqm"
+    group_by: list[str] = ["architecture", "environment", "interaction.delta"]
+    normalise: NormaliseTable | None = None
+
+
+class IgnoreTable(Table):
+    """Published rows that no cell answers to, and why."""
+
+    why: str = Field(min_length=1)
+    method: str | None = None
+    environment: str | None = None
+    delta: float | None = None
+
+
+class PublishedTable(Table):
+    """The published figures: a CSV, its path relative to the suite file."""
+
+    table: str
+    ignore: list[IgnoreTable] = []
+
+
+class SuiteDocument(Table):
+    """A whole suite file."""
+
+    schema_version: Literal[1]
+    suite: About
+    budget: BudgetTable
+    seeds: SeedsTable
+    profiles: dict[str, ProfileTable] = {}
+    axes: AxesTable = AxesTable()
+    cells: list[AxesTable] = []
+    exclude: list[ExcludeTable] = []
+    leaderboard: LeaderboardTable = LeaderboardTable()
+    published: PublishedTable | None = None
+
+
+def json_schema() -> str:
+    """The JSON schema of a suite file as text, for editors; committed beside the suites."""
+    import json
+
+    return json.dumps(SuiteDocument.model_json_schema(), indent=1, sort_keys=True) + "\n"

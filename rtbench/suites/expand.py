@@ -1,0 +1,246 @@
+"""From a suite to its cells: products of axes, cells of their own, excludes, profiles.
+
+Parts are looked up and coerced once per entry of the file, so that thousands of runs plan in well under a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rtbench import plugins
+from rtbench.cell import Cell, Interaction
+from rtbench.errors import SuiteError
+from rtbench.parts import Part, PartUse
+from rtbench.suites.document import AXES, AxesTable, InteractionEntry, PartEntry
+from rtbench.suites.identity import cell_id, run_ids
+from rtbench.suites.match import View, check, holds, view
+from rtbench.suites.model import Suite
+from rtbench.suites.places import Key
+from rtbench.units import parse_duration_ns
+
+KIND = {"environment": "environments", "architecture": "architectures", "learner": "learners", "backend": "backends"}
+DEFAULT_BACKEND = PartEntry(use="numpy")
+
+
+@dataclass(frozen=True)
+class SuiteCell:
+    """A cell as a suite asks for it: `excluded` and `unsupported` hold the reason it is not run, or None."""
+
+    cell: Cell
+    cell_id: str
+    seeds: tuple[int, ...]
+    excluded: str | None = None
+    unsupported: str | None = None
+
+    @property
+    def environment(self) -> str:
+        """The environment's label, its id, or its title."""
+        part = self.cell.environment
+        return part.label or str(part.params.get("id") or part.title)
+
+    @property
+    def method(self) -> str:
+        """The architecture's label: what a published table calls its method."""
+        return self.cell.architecture.title
+
+    @property
+    def published_key(self) -> tuple[str, str, float]:
+        """What a published row must equal."""
+        environment = str(self.cell.environment.params.get("id") or self.cell.environment.title)
+        return (environment, self.method, self.cell.interaction.delta)
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """The names of this cell's runs, in the order of its seeds."""
+        return run_ids(self.cell, self.seeds)
+
+
+def expand(suite: Suite, *, added: Iterable[Cell] = (), support: bool = True) -> list[SuiteCell]:
+    """Every cell of the suite under its profile, in the order of the file, duplicates removed, excludes kept with why.
+
+    `added` are cells that plugins add (`rtbench_modify_cells`). With `support=False` no part is asked what it supports,
+    so that the answer does not depend on what is installed here. Raises SuiteError naming the entry that is wrong.
+    """
+    resolver = _Resolver(suite)
+    cells = list(resolver.cells())
+    resolver.check_overrides()
+    views = [view(cell) for cell in cells]
+    excluded = _excluded(suite, views)
+    kept = _only(suite, views)
+    out: dict[str, SuiteCell] = {}
+    chosen = itertools.chain(
+        ((cell, why) for cell, why, keep in zip(cells, excluded, kept, strict=True) if keep),
+        ((cell, None) for cell in added),
+    )
+    for cell, why in chosen:
+        identity = cell_id(cell)
+        if identity in out:
+            continue
+        reason = resolver.unsupported(cell) if support and why is None else None
+        out[identity] = SuiteCell(cell, identity, suite.seeds, why, reason)
+    return list(out.values())
+
+
+def missing_parts(suite: Suite) -> list[str]:
+    """Parts the suite names that no installed distribution offers, as 'architecture acme/net'."""
+    tables = [suite.document.axes, *suite.document.cells]
+    wanted = {(KIND[axis], entry.use) for table in tables for axis in KIND for entry in getattr(table, axis)}
+    for table in tables:
+        for entry in table.interaction:
+            wanted |= {("schedulers", entry.scheduler.use), ("default_policies", entry.default_policy.use)}
+    return [f"{plugins.singular(kind)} {name}" for kind, name in sorted(wanted) if name not in plugins.entries(kind)]
+
+
+def _excluded(suite: Suite, views: list[View]) -> list[str | None]:
+    reasons: list[str | None] = [None] * len(views)
+    for number, entry in enumerate(suite.document.exclude):
+        where = suite.place("exclude", number, "match")
+        check(entry.match, views, place=where)
+        fits = [index for index, seen in enumerate(views) if holds(entry.match, seen)]
+        if not fits:
+            raise SuiteError("this exclude fits no cell of the suite", place=where)
+        for index in fits:
+            reasons[index] = reasons[index] or entry.why
+    return reasons
+
+
+def _only(suite: Suite, views: list[View]) -> list[bool]:
+    if not suite.only:
+        return [True] * len(views)
+    keep = [False] * len(views)
+    for number, match in enumerate(suite.only):
+        where = suite.place("profiles", suite.profile, "only", number)
+        check(match, views, place=where)
+        fits = [index for index, seen in enumerate(views) if holds(match, seen)]
+        if not fits:
+            raise SuiteError("this entry of `only` fits no cell of the suite", place=where)
+        for index in fits:
+            keep[index] = True
+    return keep
+
+
+class _Resolver:
+    """Looks every entry of a suite file up once and multiplies the axes."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+        self._classes: dict[tuple[str, str], type[Part]] = {}
+        self._missing: dict[tuple[str, str], str | None] = {}
+        self._overridden: set[tuple[str, str]] = set()
+        self._known: dict[str, set[str]] = {axis: set() for axis in KIND}
+        self._axes = {axis: self._axis(suite.document.axes, axis, ("axes",)) for axis in AXES}
+        if not suite.document.axes.backend:
+            self._axes["backend"] = [self._part("backend", DEFAULT_BACKEND, ("axes", "backend"))]
+
+    def cells(self) -> Iterable[Cell]:
+        """The product of [axes] if every axis has a value, then that of each [[cells]] entry."""
+        tables: list[tuple[Key, ...]] = []
+        if all(self._axes.values()) or not self.suite.document.cells:
+            tables.append(("axes",))
+            yield from self._product(dict(self._axes), ("axes",))
+        for number, table in enumerate(self.suite.document.cells):
+            where: tuple[Key, ...] = ("cells", number)
+            own = {axis: self._axis(table, axis, where) or self._axes[axis] for axis in AXES}
+            yield from self._product(own, where)
+
+    def _product(self, values: dict[str, list[Any]], where: tuple[Key, ...]) -> Iterable[Cell]:
+        for axis in AXES:
+            if not values[axis]:
+                raise SuiteError(
+                    f"no {axis} is given here or in [axes]", place=self.suite.place(*where), allowed=AXES
+                )
+        for environment, architecture, interaction, learner, backend in itertools.product(
+            *(values[axis] for axis in AXES)
+        ):
+            yield Cell(environment, architecture, interaction, learner, backend, self.suite.budget)
+
+    def _axis(self, table: AxesTable, axis: str, where: tuple[Key, ...]) -> list[Any]:
+        entries = getattr(table, axis)
+        make = self._interaction if axis == "interaction" else None
+        return [
+            make(entry, (*where, axis, number)) if make else self._part(axis, entry, (*where, axis, number))
+            for number, entry in enumerate(entries)
+        ]
+
+    def _part(self, axis: str, entry: PartEntry, where: tuple[Key, ...]) -> PartUse:
+        place = self.suite.place(*where)
+        kind = KIND[axis]
+        names = {field.name for field in dataclasses.fields(self._class(kind, entry.use, place).Params)}
+        self._known[axis] |= names
+        changes = {key: value for key, value in self.suite.override.get(axis, {}).items() if key in names}
+        self._overridden |= {(axis, key) for key in changes}
+        return plugins.use(kind, entry.use, entry.given | changes, label=entry.label, place=place)
+
+    def check_overrides(self) -> None:
+        """SuiteError if the profile overrides a parameter that no part of that axis has."""
+        for axis, changes in self.suite.override.items():
+            for key in changes:
+                if (axis, key) not in self._overridden:
+                    raise SuiteError(
+                        f"the profile overrides {key!r}, which no {axis} of this suite has",
+                        place=self.suite.place("profiles", self.suite.profile, "override"),
+                        given=key,
+                        allowed=sorted(self._known[axis]),
+                    )
+
+    def _interaction(self, entry: InteractionEntry, where: tuple[Key, ...]) -> Interaction:
+        from rtbench.interaction.latency import parse_latency
+        from rtbench.interaction.timing import contradiction
+
+        place = self.suite.place(*where)
+        latency = None if entry.latency is None else parse_latency(self._beside(entry.latency), place=place)
+        interaction = Interaction(
+            scheduler=plugins.use("schedulers", entry.scheduler.use, entry.scheduler.given, place=place),
+            execution=entry.execution,
+            delta=0.0 if entry.delta is None else float(entry.delta),
+            default_policy=plugins.use(
+                "default_policies", entry.default_policy.use, entry.default_policy.given, place=place
+            ),
+            clock=entry.clock,
+            processes=entry.processes,
+            on_reset=entry.on_reset,
+            latency=latency,
+            sensor_latency_s=_seconds(entry.sensor_latency, f"{place}.sensor_latency"),
+            actuator_latency_s=_seconds(entry.actuator_latency, f"{place}.actuator_latency"),
+        )
+        reason = contradiction(interaction)
+        if reason:
+            raise SuiteError(f"this interaction contradicts itself: {reason}", place=place)
+        return interaction
+
+    def _beside(self, latency: Any) -> Any:
+        """A latency whose profile is a relative path, which is meant from the suite file's folder."""
+        if isinstance(latency, dict) and isinstance(latency.get("profile"), str):
+            return {**latency, "profile": str(self.suite.path.parent / latency["profile"])}
+        return latency
+
+    def _class(self, kind: str, name: str, place: str = "") -> type[Part]:
+        key = (kind, name)
+        if key not in self._classes:
+            self._classes[key] = plugins.part_class(kind, name, place=place)
+            self._missing[key] = plugins.missing_requirement(self._classes[key])
+        return self._classes[key]
+
+    def unsupported(self, cell: Cell) -> str | None:
+        """The first reason a part gives why it cannot run this cell here, or None."""
+        for axis, part in cell.parts.items():
+            found = self._class(part.kind, part.name)
+            reason = self._missing[part.kind, part.name] or found.supports(cell)
+            if reason:
+                return reason if part.name in reason else f"{axis.replace('_', ' ')} {part.name}: {reason}"
+        return None
+
+
+def _seconds(value: Any, place: str) -> float:
+    """A latency in seconds from text with a unit or a number of seconds; 0 if not given."""
+    if value is None:
+        return 0.0
+    if isinstance(value, str):
+        return parse_duration_ns(value, place=place) / 1e9
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    raise SuiteError(f"not a latency: {value!r}", place=place, hint="text with a unit such as '10ms', or seconds")

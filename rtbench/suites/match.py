@@ -1,0 +1,76 @@
+"""Conditions on cells, as excludes, profiles and `normalise` write them.
+
+A condition is a table per axis: `{ architecture = { label = "SAC" }, interaction = { delta = [1, 2] } }`. Parts are seen
+as their name (`use`), their `label` and their parameters; an interaction as its keys, its parts by name. A list holds if
+one of its values does; equal numbers are equal whatever their type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rtbench.cell import Cell
+from rtbench.errors import SuiteError
+from rtbench.parts import PartUse
+from rtbench.suites.document import AXES, Match
+
+View = dict[str, dict[str, Any]]
+
+
+def view(cell: Cell) -> View:
+    """A cell as conditions see it."""
+    met = cell.interaction
+    interaction = {
+        "scheduler": met.scheduler.name,
+        "execution": met.execution,
+        "delta": met.delta,
+        "default_policy": met.default_policy.name,
+        "clock": met.clock,
+        "processes": met.processes,
+        "on_reset": met.on_reset,
+        "sensor_latency_s": met.sensor_latency_s,
+        "actuator_latency_s": met.actuator_latency_s,
+    }
+    parts = {axis: part_view(getattr(cell, axis)) for axis in AXES if axis != "interaction"}
+    return {**parts, "interaction": interaction}
+
+
+def part_view(part: PartUse) -> dict[str, Any]:
+    """A part as conditions see it; a part without a label is labelled by its title."""
+    return {**part.params, "use": part.name, "label": part.title}
+
+
+def holds(match: Match, seen: View) -> bool:
+    """True if every condition holds for the cell."""
+    for axis, conditions in match.items():
+        there = seen[axis]
+        for key, wanted in conditions.items():
+            if key not in there:
+                return False
+            values = wanted if isinstance(wanted, list) else [wanted]
+            if there[key] not in values:
+                return False
+    return True
+
+
+def check(match: Match, views: Iterable[View], *, place: str) -> None:
+    """SuiteError if a condition names an axis or a key that no cell has: such a condition could never hold."""
+    known: dict[str, set[str]] = {axis: set() for axis in AXES}
+    for seen in views:
+        for axis, keys in seen.items():
+            known[axis].update(keys)
+    for axis, conditions in match.items():
+        if axis not in known:
+            raise SuiteError(f"unknown axis {axis!r} in a condition", place=place, given=axis, allowed=AXES)
+        for key in conditions:
+            if key not in known[axis]:
+                raise SuiteError(
+                    f"no {axis} has a key {key!r}", place=place, given=key, allowed=sorted(known[axis])
+                )
+
+
+def field_value(seen: Mapping[str, Mapping[str, Any]], name: str) -> Any:
+    """The value of a `group_by` field: an axis (its label) or axis.key; None if this cell's part has no such key."""
+    axis, _, key = name.partition(".")
+    return seen[axis].get(key or "label")
