@@ -109,7 +109,7 @@ def suite(found: registry.Entry) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SuiteError(f"suite {found.name!r} cannot be read: {error}", place=str(path)) from None
     head = _table(document, "suite")
-    axes = {axis: len(values) for axis, values in _table(document, "axes").items() if isinstance(values, list)}
+    axes = {axis: len(values) if isinstance(values, list) else 1 for axis, values in _table(document, "axes").items()}
     return {
         "title": str(head.get("title", "")),
         "source": str(head.get("source", "")),

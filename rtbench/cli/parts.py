@@ -170,6 +170,10 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_shown(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return f"({len(value)} entries)"
     return f"{value:_}" if isinstance(value, int) else str(value)
 
 
@@ -255,6 +259,6 @@ def _report(distributions: list[dict[str, Any]], json: bool) -> None:
 
 
 def _traceback_lines(detail: str) -> list[str]:
-    """The last lines of a plugin's traceback, all of them with --debug."""
+    """The last lines of a plugin's traceback without Python's own frames, all of them with --debug."""
     lines = detail.rstrip().splitlines()
-    return lines if output.debugging() else lines[-4:]
+    return lines if output.debugging() else [text for text in lines if "<frozen importlib" not in text][-4:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ FORMS = (
     '{ profile = "file.parquet" }',
 )
 TEXT_FORMS = ("40ms", "uniform:30ms:50ms", "lognormal:40ms:0.1", "profile:FILE")
+
+_ONE_IN_10_000 = 3.719
+"""Standard deviations above the mean that a normal variable exceeds once in ten thousand draws."""
 
 
 class LatencyModel:
@@ -63,7 +67,8 @@ class LatencyModel:
         raw = self._raw(process, count)
         if self._split > 1:
             raw = -(-raw // self._split)
-        return np.maximum(raw, self._at_least_ns)
+        floored: NDArray[np.int64] = np.maximum(raw, self._at_least_ns)
+        return floored
 
     def mean_ns(self) -> float:
         """The expected inference time before the floor, nanoseconds."""
@@ -75,6 +80,19 @@ class LatencyModel:
         else:
             mean = float(self._constant_ns)
         return mean / self._split
+
+    def longest_ns(self) -> int:
+        """The longest inference time before the floor; of a lognormal, what one draw in ten thousand exceeds."""
+        latency = self.latency
+        longest = float(self._constant_ns)
+        if latency is not None and latency.distribution == "uniform":
+            longest = seconds_to_ns(latency.high_s)
+        elif latency is not None and latency.distribution == "lognormal":
+            variance = math.log1p(latency.cv**2)
+            longest *= math.exp(_ONE_IN_10_000 * math.sqrt(variance) - variance / 2)
+        elif self._samples is not None:
+            longest = int(self._samples.max())
+        return math.ceil(longest / self._split)
 
     def _raw(self, process: int, count: int) -> NDArray[np.int64]:
         import numpy as np
@@ -88,35 +106,47 @@ class LatencyModel:
         if latency.distribution == "lognormal":
             variance = math.log1p(latency.cv**2)
             normal = stream.standard_normal(count)
-            return np.rint(
-                self._constant_ns * np.exp(math.sqrt(variance) * normal - variance / 2)
-            ).astype(np.int64)
+            factor = np.exp(math.sqrt(variance) * normal - variance / 2)
+            noisy: NDArray[np.int64] = np.rint(self._constant_ns * factor).astype(np.int64)
+            return noisy
         # a uniform number per draw keeps the stream independent of block sizes, which bounded integers need not be
         uniform = stream.random(count)
         if latency.distribution == "uniform":
             low = seconds_to_ns(latency.low_s)
             return low + (uniform * (seconds_to_ns(latency.high_s) - low + 1)).astype(np.int64)
         assert self._samples is not None
-        return self._samples[(uniform * len(self._samples)).astype(np.int64)]
+        resampled: NDArray[np.int64] = self._samples[(uniform * len(self._samples)).astype(np.int64)]
+        return resampled
 
 
 def _samples(latency: Latency | None, execution: str) -> NDArray[np.int64] | None:
-    """The samples a profile latency resamples, after checking that the file still is the one the cell named."""
+    """The samples a profile latency resamples."""
     if latency is None or latency.distribution != "profile":
         return None
+    return _profile_samples(latency.profile_path, latency.profile_digest, execution)
+
+
+@functools.lru_cache(maxsize=16)
+def _profile_samples(path: str, named: str, execution: str) -> NDArray[np.int64]:
+    """Samples of the file at `path`, after checking that its content still is what the cell named.
+
+    Kept, as every episode may have a model of its own; the digest makes a kept answer as good as a fresh one.
+    """
     import numpy as np
 
     from rtbench.interaction.profile import digest, read_profile, select
 
-    profile = read_profile(latency.profile_path)
+    profile = read_profile(path)
     found = digest(profile)
-    if found != latency.profile_digest:
+    if found != named:
         raise SuiteError(
-            f"the latency profile has changed: its content is {found[:12]}, the cell names {latency.profile_digest[:12]}",
-            place=latency.profile_path,
+            f"the latency profile has changed: it is {found[:12]}, the cell names {named[:12]}",
+            place=path,
             hint="expand the suite again, or restore the file",
         )
-    return np.asarray(select(profile, execution, place=latency.profile_path).samples_ns, dtype=np.int64)
+    samples = np.asarray(select(profile, execution, place=path).samples_ns, dtype=np.int64)
+    samples.flags.writeable = False
+    return samples
 
 
 def parse_latency(value: Any, place: str = "latency") -> Latency:
@@ -165,7 +195,9 @@ def _from_text(text: str, place: str) -> Latency:
         try:
             cv = float(arguments[1])
         except ValueError:
-            raise SuiteError(f"not a coefficient of variation: {arguments[1]!r}", place=place, hint="write 0.1") from None
+            raise SuiteError(
+                f"not a coefficient of variation: {arguments[1]!r}", place=place, hint="write 0.1"
+            ) from None
         return _from_table({"lognormal": arguments[0], "cv": cv}, place)
     raise _not_a_latency(text, place, TEXT_FORMS)
 

@@ -52,8 +52,8 @@ class Timeline:
 
     Arrays of length M (inferences): `process`, `started_ns`, `read_step` (the observation read), `finished_ns`,
     `registered_ns` (from when the action may be used, actuator latency included; `NEVER` if not before the end) and
-    `random` (the ε coin fell on a random action). `resets` are the steps at which episodes began while inference went on.
-    Everything else is derived, here and nowhere else.
+    `random` (the ε coin fell on a random action). `resets` are steps at which episodes began while inference
+    went on. Everything else is derived, here and nowhere else.
     """
 
     steps: int
@@ -155,9 +155,7 @@ class Timeline:
         first = np.searchsorted(self.read_step, reset)
         return self._age(source, first, absent, newest_lag), self._age(source, first, absent, oldest_lag)
 
-    def summary(
-        self, newest_lag: int = 1, oldest_lag: int = 1, *, holds: bool, skip_steps: int = 0
-    ) -> TimelineSummary:
+    def summary(self, newest_lag: int = 1, oldest_lag: int = 1, *, holds: bool, skip_steps: int = 0) -> TimelineSummary:
         """Rates, shares and ages over the steps after startup, and after `skip_steps` (for schedulers to settle)."""
         begin = min(max(self.startup_steps, skip_steps), self.steps)
         counted = self.steps - begin
@@ -200,7 +198,8 @@ class Timeline:
     @cached_property
     def _start_bounds(self) -> list[int]:
         edges = np.arange(self.steps + 1, dtype=np.int64) * self.step_ns
-        return np.searchsorted(self.started_ns, edges).tolist()
+        bounds: list[int] = np.searchsorted(self.started_ns, edges).tolist()
+        return bounds
 
 
 def instant_timeline(steps: int, step_ns: int = 10**9) -> Timeline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from rtbench.cell import Interaction, Latency
 from rtbench.errors import SuiteError
@@ -94,7 +95,7 @@ def timing(interaction: Interaction, layers: int, step_s: float) -> Timing:
         delta = exact(interaction.delta)
         grain = delta.denominator if delta.denominator <= min(_FINEST_DENOMINATOR, step_ns) else 1
         step_ns = max(1, round(step_ns / grain)) * grain
-        ticks = max(1, delta) if interaction.execution == "pipelined" else layers * delta
+        ticks = max(Fraction(1), delta) if interaction.execution == "pipelined" else layers * delta
         source, at_least_ns = max(1, round(ticks * step_ns)), 1
     return Timing(
         step_ns,

@@ -1,9 +1,9 @@
 """The virtual clock: a deterministic discrete-event simulation of inference processes, as fast as the machine goes.
 
 Events of one instant are taken in the order finish, register, start, ties by process; the observation of that instant
-has been emitted before them and its action is applied after them. As long as a scheduler keeps a steady rhythm, rounds of
-all processes are computed as arrays; an inference that breaks the rhythm hands over to the event heap at exactly that
-inference, so both ways give the same timeline.
+has been emitted before them and its action is applied after them. As long as a scheduler keeps a steady rhythm, rounds
+of all processes are computed as arrays; the first inference that breaks the rhythm is left to the event heap, so both
+ways give the same timeline.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ def new_row(
 ) -> Row:
     """The row of an attempt at a run: identity and parts from the cell, the rest as given.
 
-    `outcome` may fill the groups outcome, scores, real time and cost (`clock` and `delta` come from the cell), `machine`
-    and `provenance` theirs. Raises InvalidResults for a column that is unknown or not of that group.
+    `outcome` may fill the groups outcome, scores, real time and cost (`clock` and `delta` come from the cell),
+    `machine` and `provenance` theirs. Raises InvalidResults for a column that is unknown or not of that group.
     """
     row: Row = {
         "schema_version": SCHEMA_VERSION,
@@ -96,7 +96,12 @@ def _part_columns(cell: Cell) -> Row:
     for axis, part in cell.parts.items():
         try:
             source = plugins.sources(part)
-        except (PluginError, SuiteError):  # a run may fail just because its part cannot be found
+        except (
+            PluginError,
+            SuiteError,
+            ImportError,
+            ValueError,
+        ):  # a run may fail just because its part cannot be found
             source = {"distribution": "", "version": "", "source_digest": ""}
         values = {"name": part.name, "label": part.label, "revision": part.revision, **source}
         out |= {f"{axis}_{key}": value for key, value in values.items()}

@@ -6,6 +6,7 @@ mean, stratified bootstrap over tasks). Random numbers are seeded from the group
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def standard_error(values: Sequence[float]) -> float | None:
         return None
     middle = sum(values) / count
     variance: float = sum((value - middle) ** 2 for value in values) / (count - 1)
-    return (variance / count) ** 0.5
+    return math.sqrt(variance / count)
 
 
 def iqm(values: Sequence[float]) -> float | None:

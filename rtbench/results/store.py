@@ -27,6 +27,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
+Keys = list[str]
+
+
 class KeyTaken(RtbenchError):
     """`write_new` was asked for a key that exists; what is there was not touched."""
 
@@ -37,7 +40,7 @@ class Store(Protocol):
     def read(self, key: str) -> bytes:
         """The value; KeyError if there is none."""
 
-    def list(self, prefix: str = "") -> list[str]:
+    def list(self, prefix: str = "") -> Keys:
         """All keys that begin with `prefix`, sorted."""
 
     def replace(self, key: str, value: bytes) -> None:
@@ -60,7 +63,7 @@ class FolderStore:
         except FileNotFoundError:
             raise KeyError(key) from None
 
-    def list(self, prefix: str = "") -> list[str]:
+    def list(self, prefix: str = "") -> Keys:
         """Keys that begin with `prefix`, sorted; files being written aside are no keys."""
         folder, _, _ = prefix.rpartition("/")
         return sorted(key for key in self._walk(self.path / folder, folder) if key.startswith(prefix))

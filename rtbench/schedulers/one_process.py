@@ -47,8 +47,8 @@ class Aligned(FreeRunning):
 class OneProcess(Scheduler):
     """One process: step-aligned inferences under `sequential`, back-to-back ticks under `pipelined`.
 
-    Under `instant` no time passes and no clock asks a scheduler. Source: the sequential and parallel schemes of Handling
-    Delay, Section 3; with one asynchronous process, Staggered Asynchronous Inference, Remark 1.
+    Under `instant` no time passes and no clock asks a scheduler. Source: the sequential and parallel schemes of
+    Handling Delay, Section 3; with one asynchronous process, Staggered Asynchronous Inference, Remark 1.
     """
 
     @classmethod
@@ -62,6 +62,8 @@ class OneProcess(Scheduler):
         """State machine for `execution`; SuiteError for more than one process."""
         if processes != 1:
             raise SuiteError(
-                f"one-process runs one process, not {processes}", place="interaction.processes", hint="use staggered-max"
+                f"one-process runs one process, not {processes}",
+                place="interaction.processes",
+                hint="use staggered-max",
             )
         return FreeRunning(step_ns) if execution == "pipelined" else Aligned(step_ns)

@@ -56,7 +56,9 @@ class StaggeredMax(Scheduler):
     def supports(cls, cell: Cell) -> str | None:
         """Whole inferences on the virtual clock."""
         if cell.interaction.execution != "sequential":
-            return f"staggered-max schedules whole inferences: execution must be sequential, not {cell.interaction.execution}"
+            return (
+                f"staggered-max needs execution = 'sequential' (whole inferences), not {cell.interaction.execution!r}"
+            )
         if cell.interaction.clock != "virtual":
             return f"staggered-max runs on the virtual clock only, not on {cell.interaction.clock!r}"
         return None
@@ -64,7 +66,9 @@ class StaggeredMax(Scheduler):
     def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
         """A fresh state; SuiteError for less than one process or another execution than sequential."""
         if processes < 1:
-            raise SuiteError(f"staggered-max needs at least one process, not {processes}", place="interaction.processes")
+            raise SuiteError(
+                f"staggered-max needs at least one process, not {processes}", place="interaction.processes"
+            )
         if execution != "sequential":
             raise SuiteError(
                 f"staggered-max schedules whole inferences, not {execution} ones",

@@ -69,6 +69,7 @@ def expand(suite: Suite, *, added: Iterable[Cell] = (), support: bool = True) ->
     cells = list(resolver.cells())
     resolver.check_overrides()
     views = [view(cell) for cell in cells]
+    _check_leaderboard(suite, views)
     excluded = _excluded(suite, views)
     kept = _only(suite, views)
     out: dict[str, SuiteCell] = {}
@@ -93,6 +94,18 @@ def missing_parts(suite: Suite) -> list[str]:
         for entry in table.interaction:
             wanted |= {("schedulers", entry.scheduler.use), ("default_policies", entry.default_policy.use)}
     return [f"{plugins.singular(kind)} {name}" for kind, name in sorted(wanted) if name not in plugins.entries(kind)]
+
+
+def _check_leaderboard(suite: Suite, views: list[View]) -> None:
+    rule = suite.leaderboard
+    for number, name in enumerate(rule.group_by):
+        axis, _, key = name.partition(".")
+        place = suite.place("leaderboard", "group_by", number)
+        if axis == "interaction" and not key:
+            raise SuiteError("an interaction has no label to group by", place=place, hint="interaction.delta, say")
+        check({axis: {key or "label": None}}, views, place=place)
+    if rule.normalise:
+        check(rule.normalise.against, views, place=suite.place("leaderboard", "normalise"))
 
 
 def _excluded(suite: Suite, views: list[View]) -> list[str | None]:
@@ -150,9 +163,7 @@ class _Resolver:
     def _product(self, values: dict[str, list[Any]], where: tuple[Key, ...]) -> Iterable[Cell]:
         for axis in AXES:
             if not values[axis]:
-                raise SuiteError(
-                    f"no {axis} is given here or in [axes]", place=self.suite.place(*where), allowed=AXES
-                )
+                raise SuiteError(f"no {axis} is given here or in [axes]", place=self.suite.place(*where), allowed=AXES)
         for environment, architecture, interaction, learner, backend in itertools.product(
             *(values[axis] for axis in AXES)
         ):

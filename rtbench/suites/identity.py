@@ -1,7 +1,7 @@
 """The identity of cells and runs: SHA-256 over the canonical JSON of everything that changes a result.
 
 Numbers that are equal are written equally (1.0 as 1), so that a value typed with or without a decimal point names the
-same run. Labels, titles, a suite's name, wall limits and retries are no part of `Cell.data()` and hence none of identity.
+same run. Labels, titles, a suite's name, wall limits and retries are no part of `Cell.data()`, hence none of identity.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Conditions on cells, as excludes, profiles and `normalise` write them.
 
-A condition is a table per axis: `{ architecture = { label = "SAC" }, interaction = { delta = [1, 2] } }`. Parts are seen
-as their name (`use`), their `label` and their parameters; an interaction as its keys, its parts by name. A list holds if
-one of its values does; equal numbers are equal whatever their type.
+A condition is a table per axis: `{ architecture = { label = "SAC" }, interaction = { delta = [1, 2] } }`. Parts are
+seen as their name (`use`), their `label` and their parameters; an interaction as its keys, its parts by name. A list
+holds if one of its values does; equal numbers are equal whatever their type.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ def check(match: Match, views: Iterable[View], *, place: str) -> None:
             raise SuiteError(f"unknown axis {axis!r} in a condition", place=place, given=axis, allowed=AXES)
         for key in conditions:
             if key not in known[axis]:
-                raise SuiteError(
-                    f"no {axis} has a key {key!r}", place=place, given=key, allowed=sorted(known[axis])
-                )
+                raise SuiteError(f"no {axis} has a key {key!r}", place=place, given=key, allowed=sorted(known[axis]))
 
 
 def field_value(seen: Mapping[str, Mapping[str, Any]], name: str) -> Any:

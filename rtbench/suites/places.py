@@ -79,7 +79,8 @@ def _entry_line(lines: list[str], start: int, index: int) -> int | None:
 def from_validation(error: ValidationError, model: type[BaseModel], file: Path, text: str) -> SuiteError:
     """The first thing pydantic found, as an error of ours; the rest is counted."""
     problems = error.errors()
-    first = problems[0]
+    # A misspelt key explains the missing one that it should have been.
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     path: tuple[Key, ...] = tuple(step for step in first["loc"] if step != "[key]")
     allowed: list[str] = []
     given = ""

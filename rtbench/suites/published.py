@@ -27,7 +27,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Published:
-    """One printed figure; `spread` is a standard error or deviation as `spread_kind` says, `ticks` the training length."""
+    """One printed figure; `spread` is what `spread_kind` says (se or sd), `ticks` the length of training."""
 
     environment: str
     method: str

@@ -18,7 +18,7 @@ from rtbench.cli.main import explain, main, run_command_line
 from rtbench.errors import InvalidResults, StaleLeaderboard
 
 COMMANDS = "rtbench.commands"
-HEAVY = ("torch", "gymnasium", "mujoco", "numpy", "pandas", "pyarrow", "scipy", "rich")
+HEAVY = ("torch", "gymnasium", "mujoco", "pandas", "pyarrow", "scipy", "rich")
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_third_party_switches(command: Any, capsys: pytest.CaptureFixture[str]) 
         (["list", "--jsn"], ["unknown option --jsn", "did you mean: --json", "next: rtbench list --help"]),
         (["--debg"], ["unknown option --debg", "did you mean: --debug"]),
         (["list", "--debug"], ["--debug comes before the command: rtbench --debug list"]),
-        (["describe"], ["KIND", "next: rtbench describe --help"]),
+        (["describe"], ["kind", "next: rtbench describe --help"]),
         (["list", "a", "b"], ["where: rtbench list"]),
     ],
 )

@@ -32,7 +32,7 @@ steps = 100
 count = 5
 [axes]
 environment = [{ use = "mujoco" }, { use = "mujoco", id = "x" }]
-architecture = [{ use = "mlp" }]
+architecture = { use = "mlp" }
 learner = [{ use = "sac" }, { use = "ppo" }, { use = "dqn" }]
 [[cells]]
 label = "one more"

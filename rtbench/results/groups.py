@@ -1,0 +1,177 @@
+"""Which rows belong to a suite, and which line of its leaderboard each belongs to.
+
+A row belongs if its cell is one of the suite's under any profile, or if the suite ran it with another budget. The suite
+file gives labels and expected cells. Where a part it names is not installed, the rows' own labels stand in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtbench.parts import PartUse, canonical_json
+from rtbench.results.schema import Row, cell_data, row_digest
+from rtbench.suites.expand import SuiteCell, expand, missing_parts
+from rtbench.suites.identity import digest
+from rtbench.suites.match import View, field_value, part_view, view
+from rtbench.suites.model import Suite, load_suite
+
+OTHER_BUDGET = "(other budget)"
+"""Stands for the profile of rows whose budget no profile has."""
+
+
+@dataclass(frozen=True)
+class CellRows:
+    """A cell of a line: what it is, its rows, and the seeds wanted (empty if no profile says)."""
+
+    view: View
+    environment_json: str
+    published_key: tuple[str, str, float]
+    seeds: tuple[int, ...] = ()
+    excluded: str | None = None
+    rows: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class LineKey:
+    """What makes a line: never mixed are budgets, clocks, and machines where the clock is the wall's."""
+
+    profile: str
+    budget_json: str
+    clock: str
+    machine_class: str
+    values: tuple[Any, ...]
+
+    @property
+    def block(self) -> tuple[str, str, str, str]:
+        """Lines that may be compared with one another."""
+        return (self.profile, self.budget_json, self.clock, self.machine_class)
+
+
+Lines = dict[LineKey, dict[str, CellRows]]
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Lines by key, each with its cells by cell_id; `superseded` counts rows of earlier revisions of parts."""
+
+    lines: Lines
+    superseded: int
+
+
+def choose(rows: Iterable[Row]) -> list[Row]:
+    """One row per run (and machine class, if the clock is the wall's).
+
+    A finished row before one that failed, then the highest suite revision, the earliest start, the smallest digest.
+    """
+    best: dict[tuple[str, str], tuple[Any, Row]] = {}
+    for row in rows:
+        key = (row["run_id"], _machine(row))
+        rank = (row["status"] != "ok", -row["suite_revision"], row["started_utc"] or "", row_digest(row))
+        if key not in best or rank < best[key][0]:
+            best[key] = (rank, row)
+    return [best[key][1] for key in sorted(best)]
+
+
+def group(suite: Suite, rows: Iterable[Row]) -> Grouped:
+    """The suite's rows by line, with the expected cells of every profile that has a row."""
+    expected = _expected(suite)
+    known = {cell.cell_id: (profile, cell) for profile, cells in reversed(expected.items()) for cell in cells}
+    shapes = {_shape(cell.cell.data()): cell for _, cell in known.values()}
+    earlier = {_shape(cell.cell.data(), revisions=False) for _, cell in known.values()}
+    lines: Lines = {}
+    started: dict[str, set[str]] = {}
+    superseded = 0
+    for row in choose(rows):
+        profile, cell = known.get(row["cell_id"], (OTHER_BUDGET, None))
+        if cell is None:
+            if row["suite"] != suite.name:
+                continue
+            data = cell_data(row)
+            cell = shapes.get(_shape(data))
+            if cell is None and _shape(data, revisions=False) in earlier:
+                superseded += 1
+                continue
+        elif row["seed"] not in cell.seeds:
+            continue  # the suite enumerates its seeds; others are not picked from
+        seen = view(cell.cell) if cell else row_view(row)
+        key = _key(suite, profile, row["budget_json"], seen, row["clock"], _machine(row))
+        started.setdefault(profile, set()).add(_machine(row))
+        _cell_rows(lines, key, row["cell_id"], seen, cell if profile != OTHER_BUDGET else None).rows.append(row)
+    for profile, cells in expected.items():
+        for cell in cells if profile in started else ():
+            _expect(suite, lines, profile, cell, started[profile])
+    return Grouped(lines, superseded)
+
+
+def _expected(suite: Suite) -> dict[str, list[SuiteCell]]:
+    if missing_parts(suite):
+        return {}
+    profiles = {profile: load_suite(str(suite.path), profile) for profile in suite.profiles}
+    return {profile: expand(loaded, support=False) for profile, loaded in profiles.items()}
+
+
+def _expect(suite: Suite, lines: Lines, profile: str, cell: SuiteCell, machines: set[str]) -> None:
+    """Make sure the cell has a line, on every machine class that has rows if its clock is the wall's."""
+    clock = cell.cell.interaction.clock
+    seen = view(cell.cell)
+    budget_json = canonical_json(cell.cell.budget.data())
+    wall = sorted(machines - {""}) or [""]
+    for machine in wall if clock == "wall" else [""]:
+        key = _key(suite, profile, budget_json, seen, clock, machine)
+        _cell_rows(lines, key, cell.cell_id, seen, cell)
+
+
+def _cell_rows(lines: Lines, key: LineKey, cell_id: str, seen: View, cell: SuiteCell | None) -> CellRows:
+    cells = lines.setdefault(key, {})
+    if cell_id not in cells:
+        environment = {name: value for name, value in seen["environment"].items() if name != "label"}
+        published = (
+            str(seen["environment"].get("id") or seen["environment"]["label"]),
+            str(seen["architecture"]["label"]),
+            float(seen["interaction"]["delta"]),
+        )
+        cells[cell_id] = CellRows(
+            seen,
+            canonical_json(environment),
+            published,
+            cell.seeds if cell else (),
+            cell.excluded if cell else None,
+        )
+    return cells[cell_id]
+
+
+def _key(suite: Suite, profile: str, budget_json: str, seen: View, clock: str, machine: str) -> LineKey:
+    values = tuple(field_value(seen, name) for name in suite.leaderboard.group_by)
+    return LineKey(profile, budget_json, clock, machine, values)
+
+
+def _machine(row: Mapping[str, Any]) -> str:
+    return (row["machine_class"] or "") if row["clock"] == "wall" else ""
+
+
+def _shape(data: Mapping[str, Any], *, revisions: bool = True) -> str:
+    """A digest of a cell but its budget, with or without the revisions of parts."""
+    shape = {key: value for key, value in data.items() if key != "budget"}
+    return digest(shape if revisions else _without_revisions({**shape, "id_version": 0}))
+
+
+def _without_revisions(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_revisions(inner) for key, inner in value.items() if key != "revision"}
+    return value
+
+
+def row_view(row: Mapping[str, Any]) -> View:
+    """A row's cell as conditions see it, from the row alone."""
+    met = json.loads(row["interaction_json"])
+    names = ("execution", "delta", "clock", "processes", "on_reset", "sensor_latency_s", "actuator_latency_s")
+    interaction = {name: met[name] for name in names}
+    interaction |= {name: met[name]["name"] for name in ("scheduler", "default_policy")}
+    out: View = {"interaction": interaction}
+    for axis in ("environment", "architecture", "learner", "backend"):
+        params = json.loads(row[f"{axis}_params_json"])
+        out[axis] = part_view(PartUse(axis, row[f"{axis}_name"], row[f"{axis}_revision"], params, row[f"{axis}_label"]))
+    return out

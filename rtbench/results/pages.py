@@ -1,0 +1,206 @@
+"""Leaderboards as files: Parquet, CSV, a page, and their digests; checking that the files are what the rows give."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtbench.errors import StaleLeaderboard
+from rtbench.results.leaderboard import NUMBERS, Leaderboard
+from rtbench.results.store import FolderStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DIGESTS = "DIGESTS"
+_INTEGERS = ("seeds_done", "seeds_wanted", "failed", "published_ticks")
+
+
+def file_stem(suite: str) -> str:
+    """The name of a suite's files; a namespace's slash would be a folder."""
+    return suite.replace("/", "--")
+
+
+def write(board: Leaderboard, folder: Path | str) -> list[Path]:
+    """Write <suite>.parquet, .csv and .md, and the suite's line in DIGESTS; answers the paths."""
+    store = FolderStore(folder)
+    stem = file_stem(board.suite)
+    contents = {
+        f"{stem}.parquet": _parquet(board),
+        f"{stem}.csv": to_csv(board).encode(),
+        f"{stem}.md": to_page(board).encode(),
+    }
+    for name, content in contents.items():
+        store.replace(name, content)
+    digests = read_digests(folder) | {board.suite: board.digest}
+    store.replace(DIGESTS, "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode())
+    return [Path(folder) / name for name in (*contents, DIGESTS)]
+
+
+def read_digests(folder: Path | str) -> dict[str, str]:
+    """The digest of each committed leaderboard by suite; empty if there is none."""
+    path = Path(folder) / DIGESTS
+    if not path.is_file():
+        return {}
+    lines = (line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines())
+    return {parts[1]: parts[0] for parts in lines if len(parts) == 2}
+
+
+def check(board: Leaderboard, folder: Path | str) -> None:
+    """StaleLeaderboard, naming what differs, if the folder's files are not what `board` (just rebuilt) would write."""
+    committed = read_digests(folder).get(board.suite)
+    problems = []
+    if committed != board.digest:
+        problems.append(f"{DIGESTS} has {(committed or 'nothing')[:12]}, the rows give {board.digest[:12]}")
+    stem = file_stem(board.suite)
+    for name, content in ((f"{stem}.csv", to_csv(board)), (f"{stem}.md", to_page(board))):
+        there = _text(Path(folder) / name)
+        if there != content:
+            problems.append(f"{name}: {_first_difference(there, content)}")
+    lines = _parquet_lines(Path(folder) / f"{stem}.parquet")
+    if lines != [dict(line) for line in _typed(board)]:
+        problems.append(f"{stem}.parquet: " + ("there is no such file" if lines is None else "its content differs"))
+    if problems:
+        raise StaleLeaderboard(
+            f"the leaderboard of {board.suite!r} is not what its rows give: {'; '.join(problems)}",
+            place=str(folder),
+            hint=f"rtbench leaderboard build {board.suite}",
+        )
+
+
+def to_csv(board: Leaderboard) -> str:
+    """The table as CSV, absent values empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(board.columns)
+    for line in board.lines:
+        writer.writerow(["" if line[name] is None else _number(line[name]) for name in board.columns])
+    return out.getvalue()
+
+
+def to_page(board: Leaderboard) -> str:
+    """The table as a Markdown page, one section per profile, budget, clock and machine class."""
+    out = [f"# {board.title}", ""]
+    how = "interquartile mean" if board.reduce == "iqm" else "mean"
+    out += [f"Suite `{board.suite}`, revision {board.revision}. {board.source}".rstrip(), ""]
+    out += [
+        f"Metric: `{board.metric}`, reduced by {how}; brackets hold its 95 % interval (stratified bootstrap), ± a "
+        "standard error. An incomplete line lacks seeds and enters no comparison. `normalised` divides by the base "
+        "that the suite names.",
+        "",
+    ]
+    if not board.lines:
+        out += ["No rows yet.", ""]
+    for block in dict.fromkeys(_block(line) for line in board.lines):
+        profile, budget, clock, machine = block
+        title = f"## {profile}: {budget}" + (f", {clock} clock" if clock != "virtual" else "")
+        out += [title + (f", {machine}" if machine else ""), ""]
+        out += _table(board.group_by, [line for line in board.lines if _block(line) == block])
+        out.append("")
+    if board.superseded:
+        out += [f"{board.superseded} rows of earlier revisions of parts are left out.", ""]
+    out.append(f"Content digest: `{board.digest}`")
+    return "\n".join(out) + "\n"
+
+
+def _block(line: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return (line["profile"], line["budget"], line["clock"], line["machine_class"])
+
+
+def _table(group_by: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    heads = [*group_by, "seeds", "mean ± SE", "reduced [95 %]", "normalised", "published", "age p50", "status"]
+    out = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---" for _ in heads) + " |"]
+    for line in lines:
+        status = line["status"] + (f": {line['reason']}" if line["reason"] else "")
+        cells = [
+            *(_number(line[name]) for name in group_by),
+            f"{line['seeds_done']}/{line['seeds_wanted']}",
+            plus_minus(line["mean"], line["standard_error"]),
+            between(line["iqm"], line["low"], line["high"]),
+            between(line["normalised"], line["normalised_low"], line["normalised_high"]),
+            plus_minus(line["published_mean"], line["published_spread"]),
+            _number(line["observation_age_p50_steps"]),
+            status,
+        ]
+        out.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return out
+
+
+def plus_minus(value: float | None, spread: float | None) -> str:
+    """'7892 ± 378', without what is not there."""
+    return _number(value) + (f" ± {_number(spread)}" if spread is not None else "")
+
+
+def between(value: float | None, low: float | None, high: float | None) -> str:
+    """'7892 [7500, 8200]', without what is not there."""
+    return _number(value) + (f" [{_number(low)}, {_number(high)}]" if low is not None else "")
+
+
+def _number(value: Any) -> str:
+    """A value as the tables print it: six significant digits, integers without a point."""
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _typed(board: Leaderboard) -> list[dict[str, Any]]:
+    """Lines as Parquet keeps them: a column of numbers, of integers or of text, never mixed."""
+    kinds = {name: _kind(board, name) for name in board.columns}
+    convert: dict[str, Any] = {"float": float, "int": int, "string": str}
+    return [
+        {name: None if line[name] is None else convert[kinds[name]](line[name]) for name in board.columns}
+        for line in board.lines
+    ]
+
+
+def _kind(board: Leaderboard, name: str) -> str:
+    if name in NUMBERS:
+        return "float"
+    if name in _INTEGERS:
+        return "int"
+    values = [line[name] for line in board.lines if line[name] is not None]
+    numeric = bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return "float" if numeric else "string"
+
+
+def _parquet(board: Leaderboard) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"float": pa.float64(), "int": pa.int64(), "string": pa.string()}
+    schema = pa.schema([pa.field(name, types[_kind(board, name)]) for name in board.columns])
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(_typed(board), schema=schema), buffer)
+    return buffer.getvalue()
+
+
+def _parquet_lines(path: Path) -> list[dict[str, Any]] | None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table: pa.Table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        return None
+    lines: list[dict[str, Any]] = table.to_pylist()
+    return lines
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _first_difference(there: str | None, wanted: str) -> str:
+    if there is None:
+        return "there is no such file"
+    old, new = there.splitlines(), wanted.splitlines()
+    for number, (was, now) in enumerate(zip(old, new, strict=False), start=1):
+        if was != now:
+            return f"line {number} is {was!r}, the rows give {now!r}"
+    return f"{len(old)} lines, the rows give {len(new)}"

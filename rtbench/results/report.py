@@ -1,0 +1,108 @@
+"""A suite's report under one profile: every cell with what is there, what was published, and the difference."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtbench.parts import canonical_json
+from rtbench.results.groups import choose
+from rtbench.results.schema import Row
+from rtbench.results.summary import Summary, summarise
+from rtbench.suites.expand import SuiteCell
+from rtbench.suites.model import Suite
+from rtbench.suites.published import Published
+
+
+@dataclass(frozen=True)
+class ReportLine:
+    """One cell: its numbers, the published figure (None if there is none), and the difference of the means."""
+
+    environment: str
+    method: str
+    execution: str
+    delta: float
+    status: str
+    reasons: tuple[str, ...]
+    summary: Summary
+    published: Published | None
+
+    @property
+    def difference(self) -> float | None:
+        """Our mean minus the published one."""
+        if self.published is None or self.summary.mean is None:
+            return None
+        return self.summary.mean - self.published.mean
+
+    def data(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return dataclasses.asdict(self) | {"difference": self.difference}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The lines of a suite under a profile, by environment and delta, and how many cells are in which state."""
+
+    suite: str
+    profile: str
+    budget: dict[str, Any]
+    metric: str
+    lines: tuple[ReportLine, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Cells by status."""
+        return dict(sorted(Counter(line.status for line in self.lines).items()))
+
+    def data(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {
+            "suite": self.suite,
+            "profile": self.profile,
+            "budget": self.budget,
+            "metric": self.metric,
+            "counts": self.counts,
+            "lines": [line.data() for line in self.lines],
+        }
+
+
+def suite_rows(cells: Sequence[SuiteCell], rows: Iterable[Row]) -> list[Row]:
+    """The rows that are runs of these cells with their seeds: one per run, finished before failed."""
+    wanted = {run for cell in cells for run in cell.run_ids}
+    return choose(row for row in rows if row["run_id"] in wanted)
+
+
+def build_report(suite: Suite, cells: Sequence[SuiteCell], rows: Iterable[Row]) -> Report:
+    """The report of expanded cells from rows of any source; rows of other cells are passed over."""
+    by_cell: dict[str, list[Row]] = {}
+    for row in suite_rows(cells, rows):
+        by_cell.setdefault(row["cell_id"], []).append(row)
+    published = {row.key: row for row in suite.published}
+    lines = [_line(suite, cell, by_cell.get(cell.cell_id, []), published.get(cell.published_key)) for cell in cells]
+    first = {cell.environment: number for number, cell in reversed(list(enumerate(cells)))}
+    lines.sort(key=lambda line: (first[line.environment], line.delta))  # stable: the file's order within
+    return Report(suite.name, suite.profile, suite.budget.data(), suite.leaderboard.metric, tuple(lines))
+
+
+def _line(suite: Suite, cell: SuiteCell, rows: list[Row], published: Published | None) -> ReportLine:
+    rule = suite.leaderboard
+    key = canonical_json([suite.name, suite.profile, cell.cell_id])
+    summary = summarise([rows], wanted=len(cell.seeds), metric=rule.metric, how=rule.reduce, key=key)
+    reasons = {row["reason"] or row["status"] for row in rows if row["status"] != "ok"}
+    status = summary.status
+    for state, reason in (("unsupported", cell.unsupported), ("excluded", cell.excluded)):
+        if reason and not summary.done:
+            status, reasons = state, {reason}
+    return ReportLine(
+        environment=cell.environment,
+        method=cell.method,
+        execution=cell.cell.interaction.execution,
+        delta=cell.cell.interaction.delta,
+        status=status,
+        reasons=tuple(sorted(reasons)),
+        summary=summary,
+        published=published,
+    )

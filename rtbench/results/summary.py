@@ -1,0 +1,87 @@
+"""Numbers of a group of runs: how many are there, mean and standard error, the reduced statistic with its interval."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtbench.results.schema import Row
+from rtbench.results.statistics import bootstrap_interval, iqm, mean, standard_error
+
+METRIC_COLUMN = {
+    "eval_return": "eval_return_final",
+    "eval_return_auc": "eval_return_auc",
+    "train_return": "train_return_mean",
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics of the finished runs of one group; None where there is nothing to compute them from.
+
+    `low` and `high` bound the 95 % interval of the interquartile mean (of the mean, if the suite reduces by mean). Ages
+    are means over runs of each run's median, in environment steps.
+    """
+
+    done: int
+    wanted: int
+    statuses: Mapping[str, int]
+    mean: float | None = None
+    standard_error: float | None = None
+    iqm: float | None = None
+    low: float | None = None
+    high: float | None = None
+    observation_age_p50_steps: float | None = None
+    oldest_age_p50_steps: float | None = None
+
+    @property
+    def status(self) -> str:
+        """complete, incomplete, unsupported, failed or missing."""
+        if self.done >= self.wanted and self.done:
+            return "complete"
+        if self.done:
+            return "incomplete"
+        for status in ("failed", "timeout", "unsupported"):
+            if self.statuses.get(status):
+                return "failed" if status == "timeout" else status
+        return "missing"
+
+    @property
+    def failed(self) -> int:
+        """Runs that ended without a score."""
+        return sum(count for status, count in self.statuses.items() if status in ("failed", "timeout"))
+
+
+def scores(rows: Sequence[Row], metric: str) -> list[float]:
+    """The metric of the rows that are ok, in the order of seeds."""
+    column = METRIC_COLUMN[metric]
+    ordered = sorted(rows, key=lambda row: (row["seed"], row["run_id"]))
+    return [row[column] for row in ordered if row["status"] == "ok" and row[column] is not None]
+
+
+def summarise(strata: Sequence[Sequence[Row]], *, wanted: int, metric: str, how: str, key: str) -> Summary:
+    """The summary of runs grouped by cell; `key` names the group and seeds the interval."""
+    values = [scores(rows, metric) for rows in strata]
+    pooled = [value for stratum in values for value in stratum]
+    every = [row for rows in strata for row in rows]
+    interval = bootstrap_interval([stratum for stratum in values if stratum], key, how=how)
+    low, high = interval or (None, None)
+    return Summary(
+        done=len(pooled),
+        wanted=wanted,
+        statuses=dict(sorted(Counter(row["status"] for row in every).items())),
+        mean=mean(pooled),
+        standard_error=standard_error(pooled),
+        iqm=iqm(pooled),
+        low=low,
+        high=high,
+        observation_age_p50_steps=_mean_of(every, "observation_age_p50_steps"),
+        oldest_age_p50_steps=_mean_of(every, "oldest_age_p50_steps"),
+    )
+
+
+def _mean_of(rows: Sequence[Mapping[str, Any]], column: str) -> float | None:
+    ordered = sorted(rows, key=lambda row: (row["seed"], row["run_id"]))
+    return mean([row[column] for row in ordered if row["status"] == "ok" and row[column] is not None])

@@ -1,0 +1,121 @@
+"""The latency profile's file."""
+
+import dataclasses
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rtbench.errors import InvalidResults, SuiteError
+from rtbench.interaction.profile import (
+    MACHINE_FIELDS,
+    LatencyProfile,
+    ProfileGroup,
+    digest,
+    read_profile,
+    schema,
+    select,
+    summary,
+    write_profile,
+)
+
+SEQUENTIAL = ProfileGroup("mlp", "eager", "sequential", 3, 256, 1, 1, (5, 3, 4))
+PIPELINED = dataclasses.replace(SEQUENTIAL, execution="pipelined", samples_ns=(2,))
+PROFILE = LatencyProfile((SEQUENTIAL, PIPELINED), {"machine_class": "x86_64-2", "cpu": "a cpu", "torch": "2.13.0"})
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "folder" / "profile.parquet"
+    written = write_profile(PROFILE, path)
+    back = read_profile(path)
+    assert back.groups == PROFILE.groups
+    assert back.machine == {name: PROFILE.machine.get(name, "") for name in MACHINE_FIELDS}
+    assert digest(back) == digest(PROFILE) == written
+    assert [file.name for file in path.parent.iterdir()] == ["profile.parquet"]
+
+
+def test_the_digest_is_of_the_content():
+    assert digest(LatencyProfile(PROFILE.groups[::-1], PROFILE.machine)) == digest(PROFILE)
+    others = [
+        LatencyProfile((SEQUENTIAL,), PROFILE.machine),
+        LatencyProfile(PROFILE.groups, {"cpu": "another"}),
+        LatencyProfile((dataclasses.replace(SEQUENTIAL, samples_ns=(5, 3, 5)), PIPELINED), PROFILE.machine),
+    ]
+    assert len({digest(profile) for profile in [PROFILE, *others]}) == 4
+
+
+def test_select_wants_exactly_one_group():
+    assert select(PROFILE, "pipelined") is PIPELINED
+    with pytest.raises(SuiteError, match="no instant samples"):
+        select(PROFILE, "instant")
+    ambiguous = LatencyProfile((SEQUENTIAL, dataclasses.replace(SEQUENTIAL, width=64)))
+    with pytest.raises(SuiteError, match="2 groups of sequential") as caught:
+        select(ambiguous, "sequential")
+    assert "3×64" in str(caught.value)
+
+
+def test_summary_takes_nearest_ranks():
+    group = dataclasses.replace(SEQUENTIAL, samples_ns=tuple(range(200, 0, -1)))
+    found = summary(group)
+    assert (found.count, found.p50_ns, found.p95_ns, found.p99_ns, found.max_ns) == (200, 100, 190, 198, 200)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        LatencyProfile(()),
+        LatencyProfile((dataclasses.replace(SEQUENTIAL, samples_ns=()),)),
+        LatencyProfile((dataclasses.replace(SEQUENTIAL, samples_ns=(3, 0)),)),
+        LatencyProfile((SEQUENTIAL,), {"weather": "fine"}),
+    ],
+)
+def test_nonsense_is_not_written(tmp_path, profile):
+    with pytest.raises(SuiteError):
+        write_profile(profile, tmp_path / "profile.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_target_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SuiteError, match="cannot write"):
+        write_profile(PROFILE, tmp_path / "file" / "profile.parquet")
+
+
+def write_rows(path, change, fields=None):
+    rows = [{"schema_version": 1, **dataclasses.asdict(group)} for group in PROFILE.groups]
+    rows = [change({**row, **dict.fromkeys(MACHINE_FIELDS, "")}, index) for index, row in enumerate(rows)]
+    pq.write_table(pa.Table.from_pylist(rows, schema=fields), path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda row, _: {key: value for key, value in row.items() if key != "width"}, "lacks the columns width"),
+        (lambda row, _: row | {"schema_version": 2}, "schema_version 2"),
+        (lambda row, index: row | {"cpu": str(index)}, "several machines"),
+        (lambda row, _: row | {"layers": "three"}, "wrong types"),
+        (lambda row, _: row | {"samples_ns": [1.5]}, "wrong types"),
+    ],
+)
+def test_broken_files_are_refused_with_their_reason(tmp_path, change, message):
+    path = tmp_path / "profile.parquet"
+    write_rows(path, change)
+    with pytest.raises(InvalidResults, match=message) as caught:
+        read_profile(path)
+    assert caught.value.place == str(path)
+
+
+def test_what_is_no_parquet_file_is_refused(tmp_path):
+    path = tmp_path / "profile.parquet"
+    path.write_text("samples")
+    with pytest.raises(InvalidResults, match="cannot read"):
+        read_profile(path)
+    pq.write_table(schema().empty_table(), path)
+    with pytest.raises(InvalidResults, match="no group"):
+        read_profile(path)
+
+
+def test_later_columns_do_not_hinder_reading(tmp_path):
+    path = tmp_path / "profile.parquet"
+    write_rows(path, lambda row, _: row | {"new_column": 1})
+    assert read_profile(path).groups == PROFILE.groups

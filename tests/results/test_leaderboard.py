@@ -1,0 +1,257 @@
+"""Leaderboards from rows: what is averaged, what is not, and that the same rows give the same digest."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from helpers.samples import hand_row, install_parts, write_suite
+
+from rtbench.errors import InvalidResults, StaleLeaderboard
+from rtbench.results import pages
+from rtbench.results.groups import OTHER_BUDGET, choose, row_view
+from rtbench.results.leaderboard import Leaderboard, build
+from rtbench.suites.expand import SuiteCell, expand
+from rtbench.suites.match import view
+from rtbench.suites.model import Suite, load_suite
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
+    install_parts(tmp_path / "site", monkeypatch)
+    return load_suite(write_suite(tmp_path / "suites"))
+
+
+def _cell(suite: Suite, method: str, delta: float, environment: str = "A-v0", profile: str = "paper") -> SuiteCell:
+    cells = expand(load_suite(str(suite.path), profile), support=False)
+    return next(
+        cell
+        for cell in cells
+        if (cell.method, cell.cell.interaction.delta, cell.environment) == (method, delta, environment)
+    )
+
+
+def _rows(cell: SuiteCell, *values: float, first: int = 0) -> list[dict[str, Any]]:
+    return [hand_row(cell.cell, seed, eval_return_final=value) for seed, value in enumerate(values, start=first)]
+
+
+def _line(board: Leaderboard, method: str, delta: float, environment: str = "A-v0") -> dict[str, Any]:
+    lines = [
+        line
+        for line in board.lines
+        if (line["architecture"], line["interaction.delta"], line["environment.id"]) == (method, delta, environment)
+    ]
+    assert len(lines) == 1
+    return dict(lines[0])
+
+
+def _complete(suite: Suite) -> list[dict[str, Any]]:
+    return [
+        *_rows(_cell(suite, "base", 0.0), 90.0, 100.0, 110.0),
+        *_rows(_cell(suite, "net", 1.0), 40.0, 50.0, 66.0),
+    ]
+
+
+def test_a_complete_line_by_hand(suite: Suite) -> None:
+    line = _line(build(suite, _complete(suite)), "net", 1.0)
+    assert (line["profile"], line["budget"], line["status"]) == ("paper", "1000 ticks", "complete")
+    assert (line["seeds_done"], line["seeds_wanted"], line["failed"]) == (3, 3, 0)
+    assert (line["mean"], line["iqm"]) == (52.0, 52.0)
+    assert line["standard_error"] == 7.57188
+    assert 40.0 <= line["low"] < 52.0 < line["high"] <= 66.0
+    assert line["normalised"] == 0.52
+    assert (line["published_mean"], line["published_spread"], line["difference"]) == (50.0, None, 2.0)
+    assert (line["observation_age_p50_steps"], line["oldest_age_p50_steps"]) == (1.0, 3.0)
+
+
+def test_cells_without_runs_are_shown_as_missing_and_excluded_ones_with_the_reason(suite: Suite) -> None:
+    board = build(suite, _complete(suite))
+    assert len(board.lines) == 10
+    assert _line(board, "net", 2.0)["status"] == "missing"
+    deep = _line(board, "deep", 1.0, "B-v0")
+    assert (deep["status"], deep["seeds_wanted"], deep["reason"]) == ("excluded", 0, "too deep for B")
+
+
+def test_an_incomplete_base_normalises_nothing(suite: Suite) -> None:
+    rows = [*_rows(_cell(suite, "base", 0.0), 90.0, 100.0), *_rows(_cell(suite, "net", 1.0), 40.0, 50.0, 66.0)]
+    board = build(suite, rows)
+    assert _line(board, "base", 0.0)["status"] == "incomplete"
+    assert _line(board, "net", 1.0)["normalised"] is None
+
+
+def test_failed_runs_are_counted_and_not_averaged(suite: Suite) -> None:
+    cell = _cell(suite, "net", 1.0)
+    rows = _rows(cell, 40.0, 50.0)
+    rows.append(hand_row(cell.cell, 2, status="failed", reason="diverged", eval_return_final=None))
+    line = _line(build(suite, rows), "net", 1.0)
+    assert (line["status"], line["seeds_done"], line["failed"], line["mean"]) == ("incomplete", 2, 1, 45.0)
+    assert line["reason"] == "diverged"
+    assert line["normalised"] is None
+
+
+def test_seeds_the_suite_does_not_enumerate_are_not_picked(suite: Suite) -> None:
+    cell = _cell(suite, "net", 1.0)
+    rows = [*_rows(cell, 40.0, 50.0, 66.0), *_rows(cell, 1e6, first=50)]
+    assert _line(build(suite, rows), "net", 1.0)["mean"] == 52.0
+
+
+def test_budgets_are_never_mixed(suite: Suite) -> None:
+    short = _rows(_cell(suite, "net", 1.0, profile="short"), 10.0, 12.0)
+    board = build(suite, [*_complete(suite), *short])
+    told = {line["profile"]: line for line in board.lines if line["architecture"] == "net" and line["seeds_done"]}
+    assert {name: (line["budget"], line["mean"]) for name, line in told.items()} == {
+        "paper": ("1000 ticks", 52.0),
+        "short": ("500 ticks", 11.0),
+    }
+    assert [line["profile"] for line in board.lines] == ["paper"] * 10 + ["short"] * 10
+
+
+def test_another_budget_has_a_section_of_its_own_with_the_suites_labels(suite: Suite) -> None:
+    longer = load_suite(write_suite(suite.path.parent / "other", ("steps = 1_000", "steps = 7_000")))
+    rows = [{**row, "architecture_label": "stale label"} for row in _rows(_cell(longer, "net", 1.0), 5.0)]
+    board = build(suite, rows)
+    assert len(board.lines) == 1
+    line = _line(board, "net", 1.0)
+    assert (line["profile"], line["budget"], line["status"], line["seeds_wanted"]) == (
+        OTHER_BUDGET, "7000 ticks", "incomplete", 3,
+    )  # fmt: skip
+
+
+def test_rows_of_other_suites_count_where_the_run_is_the_same_and_only_there(suite: Suite) -> None:
+    shared = [{**row, "suite": "another"} for row in _complete(suite)]
+    assert build(suite, shared).digest == build(suite, _complete(suite)).digest
+    assert build(suite, [{**hand_row(), "suite": "another"}]).lines == ()
+
+
+def test_rows_of_an_earlier_revision_of_a_part_are_left_out_and_counted(suite: Suite) -> None:
+    import dataclasses
+
+    cell = _cell(suite, "net", 1.0).cell
+    old = dataclasses.replace(cell, architecture=dataclasses.replace(cell.architecture, revision=0))
+    board = build(suite, [*_complete(suite), hand_row(old, 0, eval_return_final=-5.0)])
+    assert board.superseded == 1
+    assert board.lines == build(suite, _complete(suite)).lines
+
+
+def test_one_row_per_run_a_finished_one_first_then_the_earliest() -> None:
+    failed = hand_row(status="failed", reason="x", started_utc="2026-01-01T00:00:00+00:00")
+    late = hand_row(started_utc="2026-03-01T00:00:00+00:00")
+    early = hand_row(started_utc="2026-02-01T00:00:00+00:00")
+    newer = hand_row(started_utc="2026-04-01T00:00:00+00:00", suite_revision=2)
+    assert choose([failed, late, early]) == [early]
+    assert choose([newer, late, early]) == [newer]
+    assert choose([failed]) == [failed]
+
+
+def test_machines_share_a_line_on_the_virtual_clock_only() -> None:
+    here, there = hand_row(), hand_row(machine_class="other")
+    assert len(choose([here, there])) == 1
+    assert len(choose([{**here, "clock": "wall"}, {**there, "clock": "wall"}])) == 2
+
+
+def test_the_digest_depends_on_the_rows_and_not_on_their_order(suite: Suite) -> None:
+    rows = _complete(suite)
+    digest = build(suite, rows).digest
+    for seed in range(5):
+        random.Random(seed).shuffle(rows)
+        assert build(suite, rows).digest == digest
+    assert build(suite, rows[:-1]).digest != digest
+
+
+def test_the_last_bits_of_a_float_do_not_change_the_digest(suite: Suite) -> None:
+    rows = _complete(suite)
+    nudged = [{**row, "eval_return_final": row["eval_return_final"] * (1 + 1e-13)} for row in rows]
+    assert build(suite, nudged).digest == build(suite, rows).digest
+
+
+def test_several_cells_in_a_line_are_averaged_only_when_all_are_complete(suite: Suite) -> None:
+    path = write_suite(
+        suite.path.parent / "by_method",
+        ('["architecture", "environment.id", "interaction.delta"]', '["architecture", "interaction.delta"]'),
+        ('{ use = "fake/net", layers = 9, label = "deep" },', ""),
+        (
+            'architecture = { layers = 9 }, environment = { id = "B-v0" }',
+            'architecture = { label = "net" }, interaction = { delta = 2 }',
+        ),
+    )  # fmt: skip
+    both = load_suite(path)
+    rows = [
+        *_rows(_cell(both, "base", 0.0), 100.0, 100.0, 100.0),
+        *_rows(_cell(both, "base", 0.0, "B-v0"), 10.0, 10.0, 10.0),
+        *_rows(_cell(both, "net", 1.0), 50.0, 50.0, 50.0),
+        *_rows(_cell(both, "net", 1.0, "B-v0"), 7.0, 7.0),
+    ]
+    partial = next(line for line in build(both, rows).lines if line["interaction.delta"] == 1.0)
+    assert (partial["status"], partial["mean"], partial["normalised"]) == ("incomplete", None, None)
+    rows += _rows(_cell(both, "net", 1.0, "B-v0"), 7.0, first=2)
+    whole = next(line for line in build(both, rows).lines if line["interaction.delta"] == 1.0)
+    assert (whole["status"], whole["normalised"]) == ("complete", 0.6)  # 0.5 and 0.7
+    assert whole["mean"] is None  # returns of two environments have no common unit
+
+
+def test_an_ambiguous_base_is_an_error(suite: Suite) -> None:
+    path = write_suite(suite.path.parent / "two", ('against = { interaction = { execution = "instant" } }',
+                                                   'against = { architecture = { label = "net" } }'))  # fmt: skip
+    two = load_suite(path)
+    with pytest.raises(InvalidResults, match="two cells of one environment"):
+        build(two, _rows(_cell(two, "net", 1.0), 1.0))
+
+
+def test_without_the_suites_plugin_the_rows_alone_give_their_lines(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = _complete(suite)
+    with_plugin = build(suite, rows)
+    monkeypatch.setenv("RTBENCH_DISABLE_PLUGINS", "all")
+    without = build(suite, rows)
+    assert {line["architecture"]: line["mean"] for line in without.lines} == {"base": 100.0, "net": 52.0}
+    assert len(without.lines) < len(with_plugin.lines)
+
+
+def test_a_row_is_seen_as_its_cell(suite: Suite) -> None:
+    cell = _cell(suite, "net", 2.0).cell
+    assert row_view(hand_row(cell)) == view(cell)
+
+
+def test_files_are_what_check_finds_up_to_date(suite: Suite, tmp_path: Path) -> None:
+    board = build(suite, _complete(suite))
+    written = pages.write(board, tmp_path / "boards")
+    assert sorted(path.name for path in written) == ["DIGESTS", "tiny.csv", "tiny.md", "tiny.parquet"]
+    pages.check(board, tmp_path / "boards")
+    assert pages.read_digests(tmp_path / "boards") == {"tiny": board.digest}
+    table = pq.read_table(tmp_path / "boards" / "tiny.parquet").to_pylist()
+    assert table == [dict(line) for line in board.lines]
+    page = (tmp_path / "boards" / "tiny.md").read_text()
+    assert "| net | A-v0 | 1 | 3/3 | 52 ± 7.57188 |" in page
+    assert "excluded: too deep for B" in page
+
+
+def test_check_names_what_is_stale(suite: Suite, tmp_path: Path) -> None:
+    folder = tmp_path / "boards"
+    board = build(suite, _complete(suite))
+    with pytest.raises(StaleLeaderboard, match="no such file") as nothing:
+        pages.check(board, folder)
+    assert nothing.value.exit_code == 4
+    pages.write(board, folder)
+    with pytest.raises(StaleLeaderboard, match=r"DIGESTS has .*tiny\.csv: line"):
+        pages.check(build(suite, _complete(suite)[:-1]), folder)
+    for name in ("tiny.csv", "tiny.md"):
+        pages.write(board, folder)
+        path = folder / name
+        path.write_text(path.read_text().replace("52", "53", 1))
+        with pytest.raises(StaleLeaderboard, match=rf"{name}: line \d+"):
+            pages.check(board, folder)
+    pages.write(board, folder)
+    (folder / "tiny.parquet").write_bytes(b"")
+    with pytest.raises(StaleLeaderboard, match="parquet"):
+        pages.check(board, folder)
+
+
+def test_digests_of_other_suites_stay(suite: Suite, tmp_path: Path) -> None:
+    (tmp_path / "DIGESTS").write_text("abc  another\n")
+    pages.write(build(suite, []), tmp_path)
+    assert set(pages.read_digests(tmp_path)) == {"another", "tiny"}
+    pages.check(build(suite, []), tmp_path)

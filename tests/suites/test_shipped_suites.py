@@ -1,0 +1,68 @@
+"""The suites that come with rtbench: mujoco-delta is Fig. 3 and Tables 8-9, cell by cell."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from rtbench.suites.expand import SuiteCell, expand
+from rtbench.suites.model import load_suite
+
+
+@pytest.fixture(scope="module")
+def cells() -> list[SuiteCell]:
+    return expand(load_suite("mujoco-delta"), support=False)
+
+
+def test_every_published_row_has_one_cell_and_every_cell_a_row(cells: list[SuiteCell]) -> None:
+    suite = load_suite("mujoco-delta")
+    rows = Counter(row.key for row in suite.published)
+    assert rows == Counter(cell.published_key for cell in cells)
+    assert set(rows.values()) == {1}
+    assert len(cells) == 4 * (1 + 14 * 4)
+    assert {row.method for row, _ in suite.ignored} == {"RLRD for delay of 1"}
+
+
+def test_methods_are_the_networks_their_names_say(cells: list[SuiteCell]) -> None:
+    params = {cell.method: cell.cell.architecture.params for cell in cells}
+    words = {"one": 1, "two": 2, "three": 3, "LSTM": 3, "SAC": 3}
+    skips = {"proj-from-obs": "from-obs", "proj-to-action": "to-action", "res": "to-action-res", "all skips": "all"}
+    for method, given in params.items():
+        wanted = "none"
+        for name, value in skips.items():
+            wanted = value if name in method else wanted
+        assert given["skips"] == wanted, method
+        assert given["layers"] == words[method.split()[0]], method
+        assert given["augmentation"] == ("observation" if method.endswith("aug") else "none"), method
+        assert given["actions"] == 2
+        assert given["width"] == 256
+        assert given["lstm"] == method.startswith("LSTM"), method
+
+
+def test_lstm_cells_learn_slower_and_the_base_is_instant(cells: list[SuiteCell]) -> None:
+    rates = {cell.cell.learner.params["policy_learning_rate"] for cell in cells if cell.method.startswith("LSTM")}
+    others = {cell.cell.learner.params["policy_learning_rate"] for cell in cells if not cell.method.startswith("LSTM")}
+    assert rates == {1e-4}
+    assert rates.isdisjoint(others)
+    assert {cell.method for cell in cells if cell.cell.interaction.execution == "instant"} == {"SAC"}
+    pipelined = [cell.cell.interaction for cell in cells if cell.method != "SAC"]
+    assert {(met.execution, met.scheduler.name, met.default_policy.name) for met in pipelined} == {
+        ("pipelined", "one-process", "repeat-last")
+    }
+
+
+def test_budgets_and_profiles() -> None:
+    paper, short, smoke = (load_suite("mujoco-delta", name) for name in ("paper", "short", "smoke"))
+    assert (paper.budget.steps, paper.budget.eval_every, paper.budget.final_eval_episodes) == (1_000_000, 20_000, 100)
+    assert (short.budget.steps, len(short.seeds)) == (100_000, 3)
+    few = expand(smoke, support=False)
+    assert len(few) == 4
+    assert all(cell.cell.learner.params["random_ticks"] == 500 for cell in few)
+    assert sum(cell.cell.budget.steps for cell in few) == 6_000
+
+
+def test_quickstart_shows_delay_beside_no_delay() -> None:
+    suite = load_suite("quickstart")
+    executions = {cell.cell.interaction.execution for cell in expand(suite, support=False)}
+    assert executions == {"instant", "pipelined"}
