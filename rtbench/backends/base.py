@@ -26,7 +26,10 @@ class Acting(Protocol):
         ...
 
     def tick(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One tick: the head's value from the newest observation and the action applied while it was read."""
+        """One tick: the head's value from the newest observation and the action applied on it.
+
+        Under `instant` that action is what is being decided, so `action` is the one applied before.
+        """
         ...
 
     def state(self) -> dict[str, Any]:
@@ -57,7 +60,7 @@ class GraphActing(Generic[A]):
         import numpy as np
 
         self._graph, self._arithmetic, self._start = graph, arithmetic, start
-        self._lags = graph.lags(execution, delta)
+        self._lags, self._instant = graph.lags(execution, delta), execution == "instant"
         self._load, self._unload = load, unload
         self._past: deque[dict[str, A]] = deque(maxlen=max(1, *self._lags.edges.values()))
         self._no_action = load(np.zeros(graph.action_size, np.float32))
@@ -87,9 +90,12 @@ class GraphActing(Generic[A]):
 
     def tick(self, observation: NDArray[np.float32], action: NDArray[np.float32]) -> NDArray[np.float32]:
         """One tick; earlier ticks' values are read at the lags of the graph."""
-        values = step(
-            self._graph, self._lags, self._arithmetic, self._earlier, self._load(observation), self._load(action)
-        )
+        loaded = self._load(action)
+        if self._instant:
+            if self._past:
+                self._past[0][ACTION] = loaded
+            loaded = self._no_action
+        values = step(self._graph, self._lags, self._arithmetic, self._earlier, self._load(observation), loaded)
         self._past.appendleft(values)
         return self._unload(values[self._graph.head.name])
 

@@ -48,19 +48,17 @@ class NumPyArithmetic:
 
     def total(self, values: Sequence[NDArray[Any]], scale: float) -> NDArray[Any]:
         """The scaled sum of blocks."""
-        value = values[0] * np_scalar(values[0], scale)
+        # The array's own scalar type, so that float32 stays float32.
+        factor = values[0].dtype.type(scale)
+        value: NDArray[Any] = values[0] * factor
         for other in values[1:]:
-            value += other * np_scalar(other, scale)
+            value += other * factor
         return value
 
     def visible(self, layer: Layer, value: NDArray[Any]) -> NDArray[Any]:
         """What other layers read: an LSTM's output without its cell."""
-        return value[..., : layer.width] if layer.op == "lstm" else value
-
-
-def np_scalar(like: NDArray[Any], value: float) -> Any:
-    """A scalar of the array's own type, so that float32 stays float32."""
-    return like.dtype.type(value)
+        shown: NDArray[Any] = value[..., : layer.width] if layer.op == "lstm" else value
+        return shown
 
 
 class NumPy(Backend):

@@ -46,7 +46,7 @@ class TorchArithmetic:
             state, width = blocks[-1], layer.width
             inputs = torch.cat([*blocks[:-1], state[..., :width]], dim=-1)
             gates = affine(inputs, parameters["weight"], parameters["bias"])
-            admit, forget, candidate, emit = gates.split(width, dim=-1)
+            admit, forget, candidate, emit = torch.split(gates, width, dim=-1)
             cell = forget.sigmoid() * state[..., width:] + admit.sigmoid() * candidate.tanh()
             return torch.cat([emit.sigmoid() * cell.tanh(), cell], dim=-1)
         inputs = blocks[0] if len(blocks) == 1 else torch.cat(list(blocks), dim=-1)

@@ -40,11 +40,11 @@ def report(
 ) -> None:
     """Every cell of a suite: return with its intervals, the published figure beside it, what is missing or failed."""
     from rtbench.results.report import build_report, suite_rows
-    from rtbench.suites.expand import expand
+    from rtbench.suites.added import expand_with_plugins
     from rtbench.suites.model import load_suite
 
     loaded = load_suite(suite, profile)
-    cells = expand(loaded)
+    cells, plugin_problems = expand_with_plugins(loaded)
     rows, problems = _rows(state, folder)
     told = build_report(loaded, cells, rows)
     sections = _sections(loaded.name, suite_rows(cells, rows))
@@ -61,6 +61,8 @@ def report(
     emit(data, json=json, render=render)
     for problem in problems:
         note(f"warning: set aside, not counted: {problem}")
+    for problem in plugin_problems:
+        note(f"warning: {problem}")
 
 
 def _rows(state: Path, folder: Path) -> tuple[list[Row], list[str]]:
@@ -82,9 +84,7 @@ def _sections(suite: str, rows: Sequence[Row]) -> list[str]:
     """What plugins add to the report; a hook that fails is named and stops nothing."""
     from rtbench import plugins
 
-    manager, broken = plugins.hooks()
-    for problem in broken:
-        note(f"warning: {problem.message}")
+    manager, _ = plugins.hooks()
     sections: list[str] = []
     for implementation in manager.hook.rtbench_report_section.get_hookimpls():
         given = {"suite": suite, "rows": [dict(row) for row in rows]}

@@ -1,1 +1,1 @@
-
+"""Learners: how policies are trained under delay."""

@@ -6,6 +6,7 @@ file gives labels and expected cells. Where a part it names is not installed, th
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,8 +19,8 @@ from rtbench.suites.identity import digest
 from rtbench.suites.match import View, field_value, part_view, view
 from rtbench.suites.model import Suite, load_suite
 
-OTHER_BUDGET = "(other budget)"
-"""Stands for the profile of rows whose budget no profile has."""
+NO_PROFILE = "(no profile)"
+"""Stands for the profile of rows that the suite made but no profile asks for, of another budget for one."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,17 @@ class CellRows:
 
 @dataclass(frozen=True)
 class LineKey:
-    """What makes a line: never mixed are budgets, clocks, and machines where the clock is the wall's."""
+    """What makes a line: never mixed are budgets, clocks, and machines where the clock is the wall's.
+
+    Outside profiles a cell has a line of its own, named by `cell_id`, since nothing says which cells belong together.
+    """
 
     profile: str
     budget_json: str
     clock: str
     machine_class: str
     values: tuple[Any, ...]
+    cell_id: str = ""
 
     @property
     def block(self) -> tuple[str, str, str, str]:
@@ -85,7 +90,7 @@ def group(suite: Suite, rows: Iterable[Row]) -> Grouped:
     started: dict[str, set[str]] = {}
     superseded = 0
     for row in choose(rows):
-        profile, cell = known.get(row["cell_id"], (OTHER_BUDGET, None))
+        profile, cell = known.get(row["cell_id"], (NO_PROFILE, None))
         if cell is None:
             if row["suite"] != suite.name:
                 continue
@@ -98,8 +103,10 @@ def group(suite: Suite, rows: Iterable[Row]) -> Grouped:
             continue  # the suite enumerates its seeds; others are not picked from
         seen = view(cell.cell) if cell else row_view(row)
         key = _key(suite, profile, row["budget_json"], seen, row["clock"], _machine(row))
+        if profile == NO_PROFILE:
+            key = dataclasses.replace(key, cell_id=row["cell_id"])
         started.setdefault(profile, set()).add(_machine(row))
-        _cell_rows(lines, key, row["cell_id"], seen, cell if profile != OTHER_BUDGET else None).rows.append(row)
+        _cell_rows(lines, key, row["cell_id"], seen, cell if profile != NO_PROFILE else None).rows.append(row)
     for profile, cells in expected.items():
         for cell in cells if profile in started else ():
             _expect(suite, lines, profile, cell, started[profile])

@@ -13,7 +13,7 @@ from typing import Any
 
 from rtbench.errors import InvalidResults
 from rtbench.parts import canonical_json
-from rtbench.results.groups import CellRows, LineKey, Lines, group
+from rtbench.results.groups import NO_PROFILE, CellRows, LineKey, Lines, group
 from rtbench.results.schema import Row
 from rtbench.results.statistics import bootstrap_interval, reduced, rounded
 from rtbench.results.summary import Summary, scores, summarise
@@ -135,7 +135,7 @@ def _line(suite: Suite, key: LineKey, cells: Mapping[str, CellRows], bases: _Bas
 
 
 def _name(suite: Suite, key: LineKey) -> str:
-    return canonical_json([suite.name, *key.block, *key.values])
+    return canonical_json([suite.name, *key.block, *key.values, *([key.cell_id] if key.cell_id else [])])
 
 
 def _reasons(strata: list[list[Row]]) -> list[str]:
@@ -145,7 +145,8 @@ def _reasons(strata: list[list[Row]]) -> list[str]:
 def _bases(suite: Suite, lines: Lines) -> _Bases:
     """The score that each environment's others are divided by, per block; None where its runs are not all there.
 
-    Raises InvalidResults if two cells of one environment both match, which would make the base ambiguous.
+    Raises InvalidResults if two cells of one environment both match under a profile, which would make the base
+    ambiguous; outside profiles there is no base then.
     """
     rule = suite.leaderboard
     found: _Bases = {}
@@ -156,6 +157,9 @@ def _bases(suite: Suite, lines: Lines) -> _Bases:
             if not holds(rule.normalise.against, cell.view):
                 continue
             place = (key.block, cell.environment_json)
+            if place in found and key.profile == NO_PROFILE:
+                found[place] = None
+                continue
             if place in found:
                 raise InvalidResults(
                     "two cells of one environment match leaderboard.normalise.against",

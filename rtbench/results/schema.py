@@ -6,7 +6,6 @@ record and what hooks are told. `normal_row` is the only way in: what it returns
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rtbench.cell import ID_VERSION, Cell
 from rtbench.errors import InvalidResults, PluginError, SuiteError
 from rtbench.parts import canonical_json
-from rtbench.results.columns import BY_NAME, COLUMNS, OUTCOME_COLUMNS, PART_AXES, STATUSES
+from rtbench.results.columns import COLUMNS, OUTCOME_COLUMNS, PART_AXES, STATUSES
 from rtbench.results.values import convert
 from rtbench.suites.identity import cell_id, digest, run_id, run_id_of
 
@@ -152,15 +151,6 @@ def identity_problem(row: Mapping[str, Any]) -> str | None:
 def normal_row(given: Mapping[str, Any], *, place: str = "") -> Row:
     """The row with every column, in order, with exact types; InvalidResults naming the column that is wrong."""
     row = convert(given, place)
-    if not given.keys() <= row.keys():
-        unknown = sorted(given.keys() - row.keys())[0]
-        raise InvalidResults(
-            f"unknown column {unknown!r}",
-            place=place,
-            given=unknown,
-            allowed=difflib.get_close_matches(unknown, BY_NAME, n=3),
-            hint="rows of a newer rtbench need that rtbench",
-        )
     validate_row(row, place=place)
     return row
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
@@ -12,11 +13,27 @@ from rtbench.results.columns import BY_NAME
 
 
 def convert(given: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Every column's value in its exact type, absent ones None; InvalidResults naming the column that does not fit."""
+    """Every column's value in its exact type, absent ones None; InvalidResults naming the column that does not fit.
+
+    Unknown columns are errors that name the nearest known one.
+    """
+    row: dict[str, Any] = dict.fromkeys(BY_NAME)
+    name = ""
     try:
-        return {name: function(given.get(name)) for name, function in _COLUMNS}
-    except _WrongType:
-        raise _explained(given, place) from None
+        for name, value in given.items():
+            row[name] = _COLUMNS[name](value)
+    except _WrongType as error:
+        raise InvalidResults(f"column {name!r} must be {error}, got {given[name]!r}", place=place) from None
+    except KeyError:
+        raise InvalidResults(
+            f"unknown column {name!r}",
+            place=place,
+            given=name,
+            allowed=difflib.get_close_matches(name, BY_NAME, n=3),
+            hint="rows of a newer rtbench need that rtbench",
+        ) from None
+    row["extras"] = row["extras"] or {}
+    return row
 
 
 class _WrongType(Exception):
@@ -80,14 +97,4 @@ _BY_TYPE: dict[str, Callable[[Any], Any]] = {
     "floats": _list(_float),
     "map": _map,
 }
-_COLUMNS = [(name, _BY_TYPE[column.type]) for name, column in BY_NAME.items()]
-
-
-def _explained(given: Mapping[str, Any], place: str) -> InvalidResults:
-    """The column that does not fit, which `convert` does not look for as long as all is well."""
-    for name, function in _COLUMNS:
-        try:
-            function(given.get(name))
-        except _WrongType as error:
-            return InvalidResults(f"column {name!r} must be {error}, got {given[name]!r}", place=place)
-    return InvalidResults("a column does not fit", place=place)
+_COLUMNS = {name: _BY_TYPE[column.type] for name, column in BY_NAME.items()}

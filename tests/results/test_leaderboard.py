@@ -12,7 +12,7 @@ from helpers.samples import hand_row, install_parts, write_suite
 
 from rtbench.errors import InvalidResults, StaleLeaderboard
 from rtbench.results import pages
-from rtbench.results.groups import OTHER_BUDGET, choose, row_view
+from rtbench.results.groups import NO_PROFILE, choose, row_view
 from rtbench.results.leaderboard import Leaderboard, build
 from rtbench.suites.expand import SuiteCell, expand
 from rtbench.suites.match import view
@@ -116,8 +116,25 @@ def test_another_budget_has_a_section_of_its_own_with_the_suites_labels(suite: S
     assert len(board.lines) == 1
     line = _line(board, "net", 1.0)
     assert (line["profile"], line["budget"], line["status"], line["seeds_wanted"]) == (
-        OTHER_BUDGET, "7000 ticks", "incomplete", 3,
+        NO_PROFILE, "7000 ticks", "incomplete", 3,
     )  # fmt: skip
+
+
+def test_cells_that_no_profile_asks_for_are_not_thrown_together(suite: Suite) -> None:
+    """A parameter that was added since makes two cells of one label; each keeps its line, and neither is a base."""
+    import dataclasses
+
+    cell = _cell(suite, "base", 0.0).cell
+    learners = [dataclasses.replace(cell.learner, params={"rate": rate}) for rate in (0.1, 0.2)]
+    rows = [
+        hand_row(dataclasses.replace(cell, learner=learner), seed, eval_return_final=value)
+        for learner, value in zip(learners, (1.0, 3.0), strict=True)
+        for seed in range(3)
+    ]
+    lines = build(suite, rows).lines
+    assert [(line["profile"], line["seeds_done"]) for line in lines] == [(NO_PROFILE, 3), (NO_PROFILE, 3)]
+    assert sorted(line["mean"] for line in lines) == [1.0, 3.0]
+    assert [line["normalised"] for line in lines] == [None, None]
 
 
 def test_rows_of_other_suites_count_where_the_run_is_the_same_and_only_there(suite: Suite) -> None:

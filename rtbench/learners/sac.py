@@ -1,0 +1,61 @@
+"""Soft actor-critic under delay: the part. The program that trains is `rtbench.learners.sac_program`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rtbench.parts import Learner, param
+
+if TYPE_CHECKING:
+    from rtbench.cell import Cell, RunBatch
+    from rtbench.learners.base import Program
+
+
+@dataclass(frozen=True)
+class Params:
+    """Handling Delay, Table 7, where not said otherwise."""
+
+    gamma: float = param(0.99, unit="per budget unit", doc="discount rate")
+    tau: float = param(0.005, doc="share of the critic that its target takes over per update")
+    batch_size: int = param(256, unit="decisions", doc="decisions per update")
+    learning_starts: int = param(10_000, unit="budget units", doc="uniformly random actions first, no updates")
+    replay_size: int = param(1_000_000, unit="decisions", doc="capacity of the replay")
+    policy_learning_rate: float = param(3e-4, doc="Adam, policy")
+    q_learning_rate: float = param(1e-3, doc="Adam, critics")
+    alpha_learning_rate: float = param(1e-3, doc="Adam, entropy coefficient (the published code's critic rate)")
+    policy_frequency: int = param(2, unit="updates", doc="every so many updates, as many policy updates in a row")
+    critic_layers: int = param(2, unit="layers", doc="hidden layers of each critic")
+    critic_width: int = param(256, unit="neurons", doc="neurons of each critic's hidden layers")
+    start: Literal["zero", "hold"] = param("zero", doc="what layers hold before an episode's first tick")
+    burn_in_ticks: int = param(4, unit="ticks", doc="ticks a recurrent graph is run before the trained one")
+
+
+class SAC(Learner):
+    """Soft actor-critic with undelayed twin critics and an actor trained on windows (Handling Delay, Section 4.3).
+
+    The critics see the newest observation at the step a decision is applied (and the augmentation's past actions); the
+    actor is unrolled over exactly the window of observations its graph had. One critic update per budget unit, the
+    actor twice in every second, entropy coefficient learned towards −|A|. Time limits bootstrap, terminations do not.
+    """
+
+    Params = Params
+
+    @classmethod
+    def supports(cls, cell: Cell) -> str | None:
+        """Continuous actions, a budget that counts ticks or steps, parameters within range."""
+        if cell.budget.unit not in ("ticks", "env_steps"):
+            return f"learner sac counts its schedule in ticks or env_steps, not {cell.budget.unit}"
+        params = cell.learner.params
+        if params["learning_starts"] >= params["replay_size"]:
+            return "learner sac: learning_starts must be smaller than replay_size"
+        for name in ("batch_size", "policy_frequency", "critic_layers", "critic_width", "replay_size"):
+            if params[name] < 1:
+                return f"learner sac: {name} must be at least 1, got {params[name]}"
+        return None
+
+    def make(self, batch: RunBatch) -> Program:
+        """The training program of a batch of runs."""
+        from rtbench.learners.sac_program import SACProgram
+
+        return SACProgram(batch, self.params)

@@ -1,0 +1,30 @@
+"""Small cells for tests of learners and executors."""
+
+from __future__ import annotations
+
+from rtbench.cell import Budget, Cell, Interaction
+from rtbench.plugins import use
+
+
+def interaction(execution="pipelined", delta=1.0, *, scheduler="one-process", default="repeat-last", **kwargs):
+    """An interaction; keyword arguments as `rtbench.cell.Interaction`."""
+    return Interaction(use("schedulers", scheduler), execution, delta, use("default_policies", default), **kwargs)
+
+
+def small_cell(
+    env="Hopper-v4",
+    arch=None,
+    inter=None,
+    learner=None,
+    budget=None,
+):
+    """Hopper, a narrow three-layer perceptron, a tiny SAC."""
+    small = {"batch_size": 16, "critic_width": 16, "learning_starts": 40}
+    return Cell(
+        use("environments", "mujoco", {"id": env}),
+        use("architectures", "mlp", {"layers": 3, "width": 16} | (arch or {})),
+        inter or interaction(),
+        use("learners", "sac", small | (learner or {})),
+        use("backends", "numpy"),
+        budget or Budget(steps=120, unit="ticks", eval_every=60, eval_episodes=1, final_eval_episodes=2),
+    )
