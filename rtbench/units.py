@@ -17,7 +17,10 @@ def parse_duration_ns(text: str, *, place: str = "") -> int:
     unit = match.group(2).lower() if match else ""
     if match is None or unit not in NANOSECONDS:
         raise SuiteError(
-            f"not a duration: {text!r}", place=place, allowed=sorted(NANOSECONDS), hint="write a number and a unit, e.g. 40ms"
+            f"not a duration: {text!r}",
+            place=place,
+            allowed=sorted(NANOSECONDS),
+            hint="write a number and a unit, e.g. 40ms",
         )
     value = Fraction(match.group(1)) * NANOSECONDS[unit]
     if value <= 0:

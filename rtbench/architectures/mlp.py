@@ -45,7 +45,10 @@ class MLP(Architecture):
     def supports(cls, cell: Cell) -> str | None:
         """Recurrence and skips need layers to stand on."""
         layers = int(cell.architecture.params["layers"])
-        for wanted, given in (("skips", cell.architecture.params["skips"] != "none"), ("lstm", cell.architecture.params["lstm"])):
+        for wanted, given in (
+            ("skips", cell.architecture.params["skips"] != "none"),
+            ("lstm", cell.architecture.params["lstm"]),
+        ):
             if given and layers < 2:
                 return f"architecture mlp: {wanted} needs at least two layers, got {layers}"
         return None

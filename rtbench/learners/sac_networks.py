@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log, pi, sqrt
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rtbench.backends.torch_arithmetic import TorchArithmetic, uniform
+from rtbench.backends.torch_arithmetic import TorchArithmetic, affine, uniform
 from rtbench.graph import Lags, Layer, LayerGraph, Plan, instant, unroll
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
@@ -114,10 +115,56 @@ class Critics:
         runs, batch, features = inputs.shape
         value = inputs.unsqueeze(1).expand(runs, 2, batch, features).reshape(runs * 2, batch, features)
         for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            value = torch.baddbmm(bias, value, weight)
-            if index + 1 < len(weights):
-                value = value.relu()
+            value = affine(value, weight, bias, relu=index + 1 < len(weights))
         return value.view(runs, 2, batch)
+
+
+class _MinimumQ(torch.autograd.Function):
+    """min_i Q_i(s, a) of frozen critics, with the gradient for the action only.
+
+    Only the smaller critic of a sample passes a gradient on, so each critic's backward runs over its own samples: half
+    the arithmetic of both critics over all, and none for the state or the weights.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, action: Tensor, seen: Tensor, layers: int, *parameters: Tensor) -> Tensor:
+        weights, biases = parameters[:layers], parameters[layers:]
+        runs, batch, _ = action.shape
+        inputs = torch.cat([seen, action], dim=-1)
+        value = inputs.unsqueeze(1).expand(runs, 2, batch, -1).reshape(runs * 2, batch, -1)
+        hidden: list[Tensor] = []
+        for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            value = affine(value, weight, bias, relu=index + 1 < layers)
+            hidden.append(value)
+        smallest, which = value.view(runs, 2, batch).min(1)
+        ctx.save_for_backward(which, *hidden[:-1], *weights)
+        ctx.sizes = (layers, action.shape)
+        return smallest
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (layers, shape), gradient = ctx.sizes, gradients[0]
+        which, saved = ctx.saved_tensors[0], ctx.saved_tensors[1:]
+        hidden, weights = saved[: layers - 1], saved[layers - 1 :]
+        to_action = gradient.new_empty(shape)
+        for run in range(shape[0]):
+            for critic in (0, 1):
+                rows, stack = (which[run] == critic).nonzero().squeeze(1), 2 * run + critic
+                flow = gradient[run, rows].unsqueeze(1) * weights[-1][stack].T
+                for index in range(layers - 2, -1, -1):
+                    flow = torch.ops.aten.threshold_backward(flow, hidden[index][stack, rows], 0)
+                    # Of the first layer only the action's inputs matter.
+                    weight = weights[index][stack] if index else weights[0][stack, -shape[2] :]
+                    flow = flow @ weight.T
+                to_action[run, rows] = flow
+        return to_action, None, None, *([None] * 2 * layers)
+
+
+def minimum_q(weights: Sequence[Tensor], biases: Sequence[Tensor], seen: Tensor, action: Tensor) -> Tensor:
+    """min_i Q_i(s, a) [runs, batch] with frozen critics; differentiable in the action, `layers` ≥ 2."""
+    frozen = [tensor.detach() for tensor in (*weights, *biases)]
+    value: Tensor = _MinimumQ.apply(action, seen, len(weights), *frozen)  # type: ignore[no-untyped-call]
+    return value
 
 
 def soft_target(

@@ -15,7 +15,7 @@ from rtbench.interaction.timing import timing
 from rtbench.learners.base import Outcome
 from rtbench.learners.loop import Loop
 from rtbench.learners.replay import Replay, Sample
-from rtbench.learners.sac_networks import LOG_STD_HIGH, LOG_STD_LOW, Actor, Critics, soft_target, squashed
+from rtbench.learners.sac_networks import LOG_STD_HIGH, LOG_STD_LOW, Actor, Critics, minimum_q, soft_target, squashed
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
 from rtbench.seeds import derive, generator
@@ -233,9 +233,7 @@ class SACProgram:
         t = self._tensors
         output = self.actor.head(window, t["window_actions"][:, 0], t["since"][:, 0])
         action, log_p = squashed(output, self._noise())
-        # Frozen critics: their gradients are neither needed nor computed.
-        frozen = [[tensor.detach() for tensor in group] for group in (self.critics.weights, self.critics.biases)]
-        q = self.critics.value(frozen[0], frozen[1], torch.cat([seen, action], dim=-1)).amin(1)
+        q = minimum_q(self.critics.weights, self.critics.biases, seen, action)
         alpha = self._log_alpha.detach().exp()
         self._step("policy", (alpha * log_p - q).mean(-1).sum())
         entropy_gap = (log_p.detach() - self._sizes[1]).mean(-1, keepdim=True)  # target entropy −|A|

@@ -1,0 +1,81 @@
+"""Losses, densities and gradients of SAC against hand computation and plain autograd."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+
+from rtbench.backends.torch_arithmetic import affine
+from rtbench.learners.sac_networks import Critics, minimum_q, soft_target, squashed
+
+
+def generators(count):
+    return [torch.Generator().manual_seed(seed) for seed in range(count)]
+
+
+def test_squashed_gaussian_by_hand():
+    """One action dimension: raw 0 gives log σ = −1.5; the density is the normal's divided by the squashing's slope."""
+    output = torch.tensor([[[0.3, 0.0]]], dtype=torch.float64)
+    noise = torch.tensor([[[0.5]]], dtype=torch.float64)
+    action, log_p = squashed(output, noise)
+    sigma = np.exp(-1.5)
+    raw = 0.3 + sigma * 0.5
+    assert action.item() == pytest.approx(np.tanh(raw))
+    assert log_p.item() == pytest.approx(norm.logpdf(raw, 0.3, sigma) - np.log(1 - np.tanh(raw) ** 2 + 1e-6))
+
+
+def test_soft_target_by_hand():
+    """Time limit (discount γ) bootstraps with the smaller critic and the entropy, a termination does not."""
+    target = soft_target(
+        reward=torch.tensor([[1.0, 2.0]]),
+        discount=torch.tensor([[0.99, 0.0]]),
+        next_q=torch.tensor([[[5.0, 7.0], [4.0, 8.0]]]),
+        next_log_probability=torch.tensor([[-2.0, -3.0]]),
+        alpha=torch.tensor([[0.5]]),
+    )
+    torch.testing.assert_close(target, torch.tensor([[1 + 0.99 * (4 + 1), 2.0]]))
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_twin_critics_equal_separate_networks(runs, layers):
+    critics = Critics(7, 16, layers, generators(runs))
+    inputs = torch.randn(runs, 9, 7)
+    stacked = critics.value(critics.weights, critics.biases, inputs)
+    for run in range(runs):
+        for critic in (0, 1):
+            x = inputs[run]
+            for index, (weight, bias) in enumerate(zip(critics.weights, critics.biases, strict=True)):
+                x = x @ weight[2 * run + critic] + bias[2 * run + critic]
+                x = x.relu() if index < layers else x
+            torch.testing.assert_close(stacked[run, critic], x[:, 0])
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_minimum_q_and_its_gradient_equal_autograd(runs, layers):
+    critics = Critics(5 + 2, 16, layers, generators(runs))
+    weights = [w.detach().double() for w in critics.weights]
+    biases = [b.detach().double() for b in critics.biases]
+    seen = torch.randn(runs, 11, 5, dtype=torch.float64)
+    action = torch.randn(runs, 11, 2, dtype=torch.float64, requires_grad=True)
+    plain = critics.value(weights, biases, torch.cat([seen, action], -1)).amin(1)
+    scale = torch.randn(runs, 11, dtype=torch.float64)
+    (expected,) = torch.autograd.grad((plain * scale).sum(), action)
+    ours = minimum_q(weights, biases, seen, action)
+    (found,) = torch.autograd.grad((ours * scale).sum(), action)
+    torch.testing.assert_close(ours, plain, rtol=0, atol=1e-12)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+@pytest.mark.parametrize("relu", [False, True])
+def test_affine_gradients(outputs, relu):
+    """Numerical differentiation, also where autograd is asked for some inputs only."""
+    x = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 5, outputs, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(2, 1, outputs, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, b, c: affine(a, b, c, relu=relu), (x, weight, bias))
+    assert torch.autograd.gradcheck(lambda b: affine(x.detach(), b, bias.detach(), relu=relu), (weight,))
