@@ -137,3 +137,19 @@ class RunBatch:
 
     cell: Cell
     seeds: tuple[int, ...]
+
+
+def cell_to_json(cell: Cell) -> dict[str, Any]:
+    """A cell as plain data from which `cell_from_json` makes an equal one, labels included."""
+    return dataclasses.asdict(cell)
+
+
+def cell_from_json(data: dict[str, Any]) -> Cell:
+    """The inverse of `cell_to_json`."""
+    inter = dict(data["interaction"])
+    for name in ("scheduler", "default_policy"):
+        inter[name] = PartUse(**inter[name])
+    if inter["latency"] is not None:
+        inter["latency"] = Latency(**inter["latency"])
+    parts = {axis: PartUse(**data[axis]) for axis in ("environment", "architecture", "learner", "backend")}
+    return Cell(**parts, interaction=Interaction(**inter), budget=Budget(**data["budget"]), precision=data["precision"])

@@ -1,8 +1,8 @@
 """A network as a `LayerGraph`: layers are nodes, edges say what a layer reads; ages, plan and unrolling follow.
 
 The tick rule, once: a tick lasts max(1, δ) environment steps; a layer takes d = min(1, δ) of it (d = 0 when all layers
-act on one observation: `instant`, `sequential`). A layer with n layers on its longest path to the action starts at phase
-−n·d mod 1; observation and action stand at phase 0. A reader takes the newest value finished when it starts, so
+act on one observation: `instant`, `sequential`). A layer with n layers on its longest path to the action starts at
+phase −n·d mod 1; observation and action stand at phase 0. A reader takes the newest value finished when it starts, so
 lag(u→v) = ⌈φ(u) + d(u) − φ(v)⌉ ticks and head→action ⌈φ + d⌉. See Handling Delay, Section 3.1.
 
 Standard library only: a backend brings the arithmetic.

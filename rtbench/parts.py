@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rtbench.errors import SuiteError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import gymnasium
     import numpy as np
     from numpy.typing import NDArray
@@ -165,6 +167,8 @@ class Learner(Part, ABC):
     """How a policy is trained; one program trains a batch of runs of equal shapes."""
 
     kind = "learners"
+    reference_units_per_s: ClassVar[float | None] = None
+    """Budget units per second on one core of an ordinary machine: what `plan` assumes before anything was measured."""
 
     @abstractmethod
     def make(self, batch: RunBatch) -> Program:
@@ -189,8 +193,11 @@ class Executor(Part, ABC):
     kind = "executors"
 
     @abstractmethod
-    def make(self, **context: Any) -> Any:
-        """Bind the executor to a store and a progress display; see `rtbench.executors.local`."""
+    def make(self, state: Path, tell: Callable[[dict[str, Any]], None]) -> Any:
+        """Something whose `run(jobs)` executes `rtbench.executors.jobs.Job`s with local state in `state`.
+
+        `tell` is called with events (see `rtbench.executors.jobs`) as they happen.
+        """
 
 
 @dataclass(frozen=True)

@@ -283,3 +283,22 @@ def sources(part_use: PartUse) -> dict[str, str]:
     origin = Path(spec.origin) if spec and spec.origin else None
     digest = hashlib.sha256(origin.read_bytes()).hexdigest()[:16] if origin and origin.is_file() else ""
     return {"distribution": found.distribution, "version": found.version, "source_digest": digest}
+
+
+def call_each(caller: Any, given: dict[str, Any]) -> tuple[list[Any], list[str]]:
+    """Call a hook's implementations one by one: what they answered, and a line for each that failed.
+
+    pluggy stops at the first exception; here one plugin's mistake neither silences another nor stops a run.
+    """
+    answers: list[Any] = []
+    problems: list[str] = []
+    for implementation in sorted(caller.get_hookimpls(), key=lambda found: str(found.plugin_name)):
+        try:
+            answer = implementation.function(**{name: given[name] for name in implementation.argnames})
+        except Exception as error:  # a stranger's hook may raise anything; it is named and passed over
+            name = type(error).__name__
+            problems.append(f"plugin {implementation.plugin_name}: {caller.name} failed: {name}: {error}")
+            continue
+        if answer is not None:
+            answers.append(answer)
+    return answers, problems

@@ -154,7 +154,7 @@ def test_hook_is_documented_and_typed(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_hook_is_called_somewhere(name: str) -> None:
-    callers = [named(path) for path in MODULES if f"hook.{name}(" in path.read_text(encoding="utf-8")]
+    callers = [named(path) for path in MODULES if f"hook.{name}" in path.read_text(encoding="utf-8")]
     assert callers, f"{name} is specified but never called"
 
 

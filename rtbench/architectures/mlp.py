@@ -33,10 +33,10 @@ class MLP(Architecture):
     """A perceptron of N layers whose skip connections also skip time (Handling Delay, Sections 4.1 and 5.2).
 
     z^i is what hidden layer i finishes in a tick. `from-obs`: every layer also reads the newest observation.
-    `to-action`: the head also reads the observation and every hidden layer. `to-action-res`: the same with residual sums
-    s^i = (z^i + z^(i−1))/√2. `all`: every later layer reads the observation and every earlier layer. Augmentation
-    `observation` puts a_{t−1} … a_{t−k} beside every observation that is read; `in-flight` lets every layer that reads an
-    observation, and the head, read the last N actions including the one being applied (Proposition 2).
+    `to-action`: the head also reads the observation and every hidden layer. `to-action-res`: the same with residual
+    sums s^i = (z^i + z^(i−1))/√2. `all`: every later layer reads the observation and every earlier layer. Augmentation
+    `observation` puts a_{t−1} … a_{t−k} beside every observation that is read; `in-flight` lets every layer that reads
+    an observation, and the head, read the last N actions including the one being applied (Proposition 2).
     """
 
     Params = Params

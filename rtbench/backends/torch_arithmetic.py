@@ -107,8 +107,8 @@ def affine(inputs: Tensor, weight: Tensor, bias: Tensor, *, relu: bool = False) 
 class TorchRollout(TorchArithmetic):
     """Arithmetic over whole rollouts: values [runs, ticks, batch, width], one call per layer.
 
-    `since` [runs, ticks, batch]: ticks since the episode's start. `before[node]` broadcasts to a node's values: what the
-    start rule gives for ticks before the episode, `first` the episode's first observation at every tick.
+    `since` [runs, ticks, batch]: ticks since the episode's start. `before[node]` broadcasts to a node's values: what
+    the start rule gives for ticks before the episode, `first` the episode's first observation at every tick.
     """
 
     def __init__(

@@ -85,17 +85,11 @@ def _sections(suite: str, rows: Sequence[Row]) -> list[str]:
     from rtbench import plugins
 
     manager, _ = plugins.hooks()
-    sections: list[str] = []
-    for implementation in manager.hook.rtbench_report_section.get_hookimpls():
-        given = {"suite": suite, "rows": [dict(row) for row in rows]}
-        try:
-            text = implementation.function(**{name: given[name] for name in implementation.argnames})
-        except Exception as error:  # a stranger's section may raise anything; the report goes on
-            note(f"warning: the report section of {implementation.plugin_name} failed: {type(error).__name__}: {error}")
-            continue
-        if text:
-            sections.append(str(text))
-    return sections
+    given = {"suite": suite, "rows": [dict(row) for row in rows]}
+    answers, problems = plugins.call_each(manager.hook.rtbench_report_section, given)
+    for problem in problems:
+        note(f"warning: {problem}")
+    return [str(answer) for answer in answers if answer]
 
 
 def _show(suite: Suite, told: Report) -> None:

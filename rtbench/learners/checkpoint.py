@@ -22,13 +22,15 @@ _STATE = re.compile(r"state-(\d{8})\.pt")
 class CheckpointFolder:
     """`state-N.pt` holds everything small and how many segments belong to it; `segment-N.pt` what replay has gained.
 
-    Files are written aside, flushed and renamed. A state is written after its segment, so a state that is there is whole.
-    A file that cannot be read is set aside and the state before it is used.
+    Files are written aside, flushed and renamed. A state is written after its segment, so a state that is there is
+    whole. A file that cannot be read is set aside and the state before it is used.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._number = 0
+        self.notes: list[str] = []
+        """A line for every file that could not be read."""
 
     def save(self, program: Program, extra: dict[str, Any]) -> None:
         """Write the next generation; `extra` is the worker's own (elapsed time)."""
@@ -54,7 +56,7 @@ class CheckpointFolder:
                 segments = [self._read(self._segment(index), torch) for index in range(1, number + 1)]
             except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
                 path.rename(path.with_suffix(".unreadable"))
-                self._note = f"{path.name}: {error}"
+                self.notes.append(f"{path.name}: {error}")
                 continue
             if state["format"] != FORMAT:
                 raise RtbenchError(

@@ -1,7 +1,7 @@
 """One environment under one interaction, step by step: the same loop for training, evaluation and frozen policies.
 
-At every environment step, in this order: the observation is out; actions that have arrived are applied, else the default
-policy acts; inferences that start during the step read and compute; the environment moves on.
+At every environment step, in this order: the observation is out; actions that have arrived are applied, else the
+default policy acts; inferences that start during the step read and compute; the environment moves on.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ class SAC(Learner):
     """
 
     Params = Params
+    reference_units_per_s = 120.0
 
     @classmethod
     def supports(cls, cell: Cell) -> str | None:

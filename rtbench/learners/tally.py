@@ -54,7 +54,7 @@ class Tally:
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Tally:
         """From `state`."""
-        tables = {name: Counter({k: v for k, v in state[name]}) for name in ("newest", "oldest", "intervals")}
+        tables = {name: Counter(dict(state[name])) for name in ("newest", "oldest", "intervals")}
         return cls(**{**state, **tables})
 
 

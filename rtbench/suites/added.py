@@ -15,15 +15,8 @@ def expand_with_plugins(suite: Suite) -> tuple[list[SuiteCell], list[str]]:
     """
     cells = expand(suite)
     manager, broken = plugins.hooks()
-    problems = [problem.message for problem in broken]
-    added: list[Cell] = []
-    for implementation in sorted(
-        manager.hook.rtbench_modify_cells.get_hookimpls(), key=lambda found: str(found.plugin_name)
-    ):
-        given = {"suite": suite.name, "cells": [cell.cell for cell in cells]}
-        try:
-            added += implementation.function(**{name: given[name] for name in implementation.argnames}) or []
-        except Exception as error:  # a stranger's hook may raise anything; it is named, the suite runs on
-            name = type(error).__name__
-            problems.append(f"plugin {implementation.plugin_name} could not add its cells: {name}: {error}")
+    given = {"suite": suite.name, "cells": [cell.cell for cell in cells]}
+    answers, failed = plugins.call_each(manager.hook.rtbench_modify_cells, given)
+    added: list[Cell] = [cell for answer in answers for cell in answer]
+    problems = [*(problem.message for problem in broken), *failed]
     return (expand(suite, added=added) if added else cells), problems

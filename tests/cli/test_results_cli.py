@@ -94,7 +94,7 @@ def test_report_has_the_sections_of_plugins_and_survives_a_broken_one(
     monkeypatch.setattr(plugins, "hooks", lambda: original([("good", Good()), ("bad", Bad())]))
     result = CliRunner().invoke(app, ["report", suite], catch_exceptions=False)
     assert "## tiny: 3 rows" in result.stdout
-    assert "the report section of bad failed: ValueError: oh" in result.stderr
+    assert "plugin bad: rtbench_report_section failed: ValueError: oh" in result.stderr
 
 
 def test_from_export_to_a_checked_leaderboard(suite: str) -> None:

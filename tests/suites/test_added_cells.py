@@ -44,4 +44,4 @@ def test_plugins_add_cells_and_failing_ones_are_named(tmp_path: Path, monkeypatc
     assert [cell.cell_id for cell in cells[:-1]] == [cell.cell_id for cell in expand(suite)]
     assert cells[-1].cell.interaction.delta == 8.0
     assert cells[-1].seeds == suite.seeds
-    assert problems == ["plugin broken could not add its cells: ValueError: no cells for tiny"]
+    assert problems == ["plugin broken: rtbench_modify_cells failed: ValueError: no cells for tiny"]

@@ -1,0 +1,306 @@
+"""`rtbench plan`, `rtbench run`, `rtbench status`: what a suite still has to do, doing it, and how far it is."""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtbench.cli.output import JsonOption, emit, line, note, table
+from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption, SuiteArgument
+from rtbench.errors import SuiteError
+
+if TYPE_CHECKING:
+    from rtbench.executors.planning import PlannedRun, Rerun
+    from rtbench.results.schema import Row
+    from rtbench.suites.model import Suite
+
+ProfileOption = Annotated[str, typer.Option(help="The suite's profile.")]
+OnlyOption = Annotated[
+    list[str] | None, typer.Option("--only", help="axis.key=value, e.g. environment.id=Hopper-v4; may be repeated.")
+]
+SeedsOption = Annotated[str | None, typer.Option(help="Seeds of the suite to keep, e.g. 0,1 or 0..2.")]
+RerunOption = Annotated[str, typer.Option(help="What besides missing runs starts: never, failed, stale or all.")]
+CONFIRM_HOURS = 1.0
+FAILED, STOPPED = 1, 130
+
+
+def plan(
+    suite: SuiteArgument,
+    profile: ProfileOption = "paper",
+    only: OnlyOption = None,
+    seeds: SeedsOption = None,
+    rerun: RerunOption = "failed",
+    runs: Annotated[bool, typer.Option("--runs", help="List every run.")] = False,
+    state: StateOption = STATE,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> None:
+    """What `run` would start and why, what is done, failed or unsupported, and what it would cost."""
+    from rtbench.executors.planning import counts, estimate
+
+    loaded, planned, rows = _plan(suite, profile, only, seeds, rerun, state)
+    cost = estimate(planned, [*rows, *_submitted(results)])
+    data = {
+        "schema_version": 1,
+        "suite": loaded.name,
+        "profile": loaded.profile,
+        "counts": counts(planned),
+        "starts": sum(run.starts for run in planned),
+        "core_hours": round(cost.core_hours, 3),
+        "basis": cost.basis,
+        "runs": [run.data() for run in planned],
+    }
+
+    def render() -> None:
+        line(f"{loaded.title} ({loaded.name}, profile {loaded.profile})")
+        line(f"{len(planned)} runs: " + ", ".join(f"{count} {name}" for name, count in counts(planned).items()))
+        _table(planned, each=runs)
+        line(f"{data['starts']} would start, about {_hours(cost.core_hours)} ({cost.basis})")
+        for reason in sorted(
+            {f"{run.state}: {run.why}" for run in planned if run.state in ("unsupported", "excluded")}
+        ):
+            line(reason)
+        line(f"next: rtbench run {suite}" + (f" --profile {profile}" if profile != "paper" else ""))
+
+    emit(data, json=json, render=render)
+
+
+def run(
+    suite: SuiteArgument,
+    profile: ProfileOption = "paper",
+    only: OnlyOption = None,
+    seeds: SeedsOption = None,
+    rerun: RerunOption = "failed",
+    jobs: Annotated[int, typer.Option(help="Processes at a time; 0 = one per core.")] = 0,
+    threads: Annotated[int, typer.Option(help="Threads of arithmetic per process.")] = 1,
+    batch: Annotated[int, typer.Option(help="Seeds of one cell trained in one process.")] = 1,
+    executor: Annotated[str, typer.Option(help="Where runs are executed; see rtbench list executors.")] = "local",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long work.")] = False,
+    state: StateOption = STATE,
+    results: ResultsOption = RESULTS,
+    json: JsonOption = False,
+) -> int:
+    """Run what a suite still misses; stop and continue at any time."""
+    from rtbench.cli.progress import Display
+    from rtbench.executors.planning import counts, estimate, make_jobs
+    from rtbench.plugins import build, use
+
+    for name, value, least in (("--jobs", jobs, 0), ("--threads", threads, 1), ("--batch", batch, 1)):
+        if value < least:
+            raise SuiteError(f"{name} must be at least {least}, got {value}", place=name)
+    loaded, planned, rows = _plan(suite, profile, only, seeds, rerun, state)
+    cost = estimate(planned, [*rows, *_submitted(results)])
+    work = make_jobs(loaded, planned, batch=batch, threads=threads)
+    part = build(use("executors", executor, {"jobs": jobs, "threads": threads, "retries": loaded.retries}))
+    with Display(work, quiet=json) as display:
+        execution = part.make(state, display)
+        slots = getattr(execution, "slots", 1)
+        if not json:
+            line(f"{loaded.title} ({loaded.name}, profile {loaded.profile})")
+            line(f"{len(planned)} runs: " + ", ".join(f"{count} {name}" for name, count in counts(planned).items()))
+    if work and not json:
+        line(f"{len(work)} to do, about {_hours(cost.core_hours)} on {slots} at a time ({cost.basis})")
+    if cost.core_hours > CONFIRM_HOURS and not yes and sys.stdin.isatty():
+        typer.confirm(f"This is about {_hours(cost.core_hours)} of work. Go on?", abort=True)
+    stopped = False
+    if work:
+        state.mkdir(parents=True, exist_ok=True)
+        with display:
+            stopped = execution.run(work)
+    failed = [found for found in display.finished.values() if found["status"] not in ("ok", "interrupted")]
+    unsupported = [found for found in planned if found.state == "unsupported"]
+    _end(suite, profile, loaded, display.finished, failed, unsupported, stopped, state, results, json)
+    return STOPPED if stopped else FAILED if failed else 0
+
+
+def _end(
+    suite: str,
+    profile: str,
+    loaded: Suite,
+    finished: dict[str, dict[str, Any]],
+    failed: list[dict[str, Any]],
+    unsupported: list[PlannedRun],
+    stopped: bool,
+    state: Path,
+    results: Path,
+    json: bool,
+) -> None:
+    """The last words of a run: JSON, or the table, what failed, what to do next."""
+    from rtbench.cli.results import report
+
+    chosen = f" --profile {profile}" if profile != "paper" else ""
+    if json:
+        runs = list(finished.values())
+        data = {"schema_version": 1, "suite": loaded.name, "profile": loaded.profile, "stopped": stopped, "runs": runs}
+        emit(data, json=True, render=lambda: None)
+        return
+    if stopped:
+        line()
+        line(f"stopped; everything is kept. Continue with: rtbench run {suite}{chosen}")
+        return
+    line()
+    report(suite, profile=profile, state=state, folder=results, json=False)
+    for found in failed:
+        note(f"{found['status']}: {found['run_id'][:12]}: {found['reason']}")
+    for reason in sorted({found.why for found in unsupported}):
+        note(f"unsupported: {reason}")
+    if failed:
+        note(f"{len(failed)} run(s) did not succeed; the others are kept. Again: rtbench run {suite}{chosen}")
+
+
+def status(
+    suite: SuiteArgument,
+    profile: ProfileOption = "paper",
+    state: StateOption = STATE,
+    json: JsonOption = False,
+) -> None:
+    """How far a suite is: runs by state, what is running now and how fast, what failed and why."""
+    from rtbench.executors.planning import counts
+
+    loaded, planned, _ = _plan(suite, profile, None, None, "failed", state)
+    running = _running(state, {found.run_id for found in planned})
+    failed = [found for found in planned if found.state in ("failed", "timeout")]
+    data = {
+        "schema_version": 1,
+        "suite": loaded.name,
+        "profile": loaded.profile,
+        "counts": counts(planned),
+        "running": running,
+        "failed": [found.data() for found in failed],
+    }
+
+    def render() -> None:
+        line(
+            f"{loaded.name}, profile {loaded.profile}: {len(planned)} runs: "
+            + ", ".join(f"{count} {name}" for name, count in counts(planned).items())
+        )
+        for found in running:
+            share = 100 * found["done_units"] / found["total_units"]
+            alive = "running" if found["alive"] else "not running any more; the next `rtbench run` continues it"
+            line(f"{share:5.1f} %   {found['title']}   {found['units_per_s']:g} {loaded.budget.unit}/s   {alive}")
+        for lost in failed:
+            line(f"{lost.state}: {lost.cell.environment} · {lost.cell.method} · seed {lost.seed}: {lost.why}")
+
+    emit(data, json=json, render=render)
+
+
+# ---- shared ----------------------------------------------------------------------------------------------------------
+
+
+def _plan(
+    suite: str, profile: str, only: list[str] | None, seeds: str | None, rerun: str, state: Path
+) -> tuple[Suite, list[PlannedRun], list[Row]]:
+    """The suite, its runs as they stand, and all local rows."""
+    from rtbench.executors.planning import RERUN, parse_only, plan_runs
+    from rtbench.results.store import FolderStore, RowStore, latest
+    from rtbench.suites.added import expand_with_plugins
+    from rtbench.suites.model import load_suite
+
+    if rerun not in RERUN:
+        raise SuiteError(f"unknown choice {rerun!r}", place="--rerun", given=rerun, allowed=RERUN)
+    chosen: Rerun = rerun  # type: ignore[assignment]
+    loaded = load_suite(suite, profile)
+    cells, problems = expand_with_plugins(loaded)
+    scan = RowStore(FolderStore(state)).scan()
+    for problem in [*problems, *(f"set aside, not counted: {text}" for text in scan.problems)]:
+        note(f"warning: {problem}")
+    planned = plan_runs(
+        cells,
+        latest(scan.rows),
+        rerun=chosen,
+        match=parse_only(only or [], cells),
+        seeds=_seeds(seeds, loaded.seeds),
+    )
+    return loaded, planned, scan.rows
+
+
+def _submitted(results: Path) -> list[Row]:
+    from rtbench.errors import InvalidResults
+    from rtbench.results.export import read_submissions
+
+    try:
+        return read_submissions(results / "submissions")
+    except InvalidResults:  # only speeds are wanted of them here; `results check` says what is wrong
+        return []
+
+
+def _seeds(text: str | None, known: tuple[int, ...]) -> list[int] | None:
+    if text is None:
+        return None
+    wanted: list[int] = []
+    try:
+        for part in text.split(","):
+            first, dots, last = part.partition("..")
+            wanted += range(int(first), int(last) + 1) if dots else [int(first)]
+    except ValueError:
+        raise SuiteError(f"not seeds: {text!r}", place="--seeds", hint="write 0,1 or 0..2") from None
+    unknown = [seed for seed in wanted if seed not in known]
+    if unknown:
+        allowed = [str(seed) for seed in known]
+        raise SuiteError(f"seed {unknown[0]} is not among this profile's", place="--seeds", allowed=allowed)
+    return wanted
+
+
+def _running(state: Path, run_ids: set[str]) -> list[dict[str, Any]]:
+    from rtbench.executors.jobs import PROGRESS
+    from rtbench.results.store import FolderStore
+
+    store, found = FolderStore(state), []
+    for key in store.list(f"{PROGRESS}/"):
+        try:
+            told = json_module.loads(store.read(key))
+        except (KeyError, ValueError):
+            continue
+        if run_ids & set(told.get("run_ids", ())):
+            found.append({**told, "alive": _alive(int(told["pid"]))})
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _table(planned: list[PlannedRun], *, each: bool) -> None:
+    if each:
+        rows = [
+            [
+                run.cell.environment,
+                run.cell.method,
+                _speed(run),
+                run.seed,
+                run.state,
+                "yes" if run.starts else "",
+                run.why,
+            ]
+            for run in planned
+        ]
+        table(["environment", "method", "delta", "seed", "state", "starts", "why"], rows)
+        return
+    groups: dict[tuple[str, str, str], list[PlannedRun]] = {}
+    for run in planned:
+        groups.setdefault((run.cell.environment, run.cell.method, run.state), []).append(run)
+    rows = [
+        [environment, method, ", ".join(dict.fromkeys(_speed(run) for run in runs)), state, len(runs)]
+        for (environment, method, state), runs in groups.items()
+    ]
+    table(["environment", "method", "delta", "state", "runs"], rows)
+
+
+def _speed(run: PlannedRun) -> str:
+    interaction = run.cell.cell.interaction
+    return f"{interaction.delta:g}" if interaction.delta else interaction.execution
+
+
+def _hours(core_hours: float) -> str:
+    if core_hours < 0.05:
+        return f"{core_hours * 3600:.0f} core-seconds"
+    return f"{core_hours:.1f} core-hours" if core_hours < 100 else f"{core_hours:,.0f} core-hours"

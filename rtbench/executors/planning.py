@@ -1,0 +1,246 @@
+"""What a suite still has to do: every run's state, whether it would start and why, and what it would cost."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+from rtbench import plugins
+from rtbench.cell import Cell
+from rtbench.errors import SuiteError
+from rtbench.executors.jobs import CHECKPOINTS, Job
+from rtbench.parts import PartUse
+from rtbench.results.schema import Row
+from rtbench.results.store import FolderStore
+from rtbench.suites.expand import SuiteCell
+from rtbench.suites.match import holds, view
+from rtbench.suites.model import Suite
+
+Rerun = Literal["never", "failed", "stale", "all"]
+RERUN = ("never", "failed", "stale", "all")
+State = Literal["done", "missing", "failed", "timeout", "interrupted", "stale", "unsupported", "excluded"]
+STATES = ("done", "missing", "interrupted", "failed", "timeout", "stale", "unsupported", "excluded")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a suite: `starts` says whether a runner would start it, `why` in words."""
+
+    cell: SuiteCell
+    seed: int
+    run_id: str
+    state: State
+    starts: bool
+    why: str
+    attempt: int
+
+    def data(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "run_id": self.run_id,
+            "environment": self.cell.environment,
+            "method": self.cell.method,
+            "execution": self.cell.cell.interaction.execution,
+            "delta": self.cell.cell.interaction.delta,
+            "seed": self.seed,
+            "state": self.state,
+            "starts": self.starts,
+            "why": self.why,
+        }
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Core-hours of the runs that would start; `basis` says how they were found."""
+
+    core_hours: float
+    basis: str
+
+
+def parse_only(conditions: Sequence[str], cells: Sequence[SuiteCell]) -> dict[str, dict[str, Any]]:
+    """`architecture.label=SAC`, `environment.id=Hopper-v4`, `interaction.delta=1` as a match; several must all hold."""
+    import json
+
+    match: dict[str, dict[str, Any]] = {}
+    views = [view(cell.cell) for cell in cells]
+    for condition in conditions:
+        path, equals, text = condition.partition("=")
+        axis, dot, key = path.strip().partition(".")
+        if not equals or axis not in (views[0] if views else {axis: {}}):
+            axes = sorted(views[0]) if views else []
+            raise SuiteError(
+                f"not a condition: {condition!r}",
+                place="--only",
+                given=axis,
+                allowed=axes,
+                hint="write axis.key=value, e.g. environment.id=Hopper-v4",
+            )
+        key = key if dot else ("label" if axis != "interaction" else "execution")
+        known = sorted({name for seen in views for name in seen[axis]})
+        if key not in known:
+            raise SuiteError(f"no {axis} of this suite has {key!r}", place="--only", given=key, allowed=known)
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        present = {str(seen[axis].get(key)) for seen in views}
+        if not any(seen[axis].get(key) == value for seen in views):
+            raise SuiteError(
+                f"no cell has {axis}.{key} = {text!r}", place="--only", given=text, allowed=sorted(present)
+            )
+        match.setdefault(axis, {})[key] = value
+    return match
+
+
+def plan_runs(
+    cells: Iterable[SuiteCell],
+    rows: Mapping[str, Row],
+    *,
+    rerun: Rerun = "failed",
+    match: Mapping[str, Mapping[str, Any]] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[PlannedRun]:
+    """Every run of the cells, given the newest row of each run_id; missing runs always start."""
+    planned: list[PlannedRun] = []
+    for cell in cells:
+        if match and not holds({axis: dict(keys) for axis, keys in match.items()}, view(cell.cell)):
+            continue
+        for seed, run_id in zip(cell.seeds, cell.run_ids, strict=True):
+            if seeds is None or seed in seeds:
+                planned.append(_planned(cell, seed, run_id, rows.get(run_id), rerun))
+    return planned
+
+
+def _planned(cell: SuiteCell, seed: int, run_id: str, row: Row | None, rerun: Rerun) -> PlannedRun:
+    def answer(state: State, starts: bool, why: str) -> PlannedRun:
+        return PlannedRun(cell, seed, run_id, state, starts, why, 1 if row is None else row["attempt"] + 1)
+
+    if cell.excluded:
+        return answer("excluded", False, cell.excluded)
+    if cell.unsupported:
+        return answer("unsupported", False, cell.unsupported)
+    if row is None:
+        return answer("missing", True, "no result yet")
+    if row["status"] == "interrupted":
+        return answer("interrupted", True, "continues from its checkpoint")
+    if rerun == "all":
+        return answer("done" if row["status"] == "ok" else row["status"], True, "--rerun all")
+    if row["status"] != "ok":
+        starts = rerun != "never"
+        return answer(row["status"], starts, f"attempt {row['attempt']}: {row['reason']}")
+    changed = stale_parts(row, cell.cell)
+    if changed:
+        return answer("stale", rerun == "stale", f"changed since: {', '.join(changed)}")
+    return answer("done", False, "has a result")
+
+
+def stale_parts(row: Row, cell: Cell) -> list[str]:
+    """Parts whose distribution's version or source has changed since the row was made."""
+    changed: list[str] = []
+    for axis, part in cell.parts.items():
+        now = _source(part.kind, part.name)
+        if any(row[f"{axis}_{key}"] != now[key] for key in ("version", "source_digest")):
+            changed.append(f"{axis.replace('_', ' ')} {part.name}")
+    return changed
+
+
+@functools.cache
+def _source(kind: str, name: str) -> dict[str, str]:
+    return plugins.sources(PartUse(kind, name, 0, {}))
+
+
+def counts(planned: Iterable[PlannedRun]) -> dict[str, int]:
+    """How many runs are in each state."""
+    found: Counter[str] = Counter(run.state for run in planned)
+    return {state: found[state] for state in STATES if found[state]}
+
+
+def estimate(planned: Sequence[PlannedRun], rows: Iterable[Row]) -> Estimate:
+    """Core-hours from measured rows of like runs; from the learner's own reference where nothing was measured."""
+    speeds = _speeds(rows)
+    seconds, measured, assumed, unknown = 0.0, 0, 0, 0
+    for run in planned:
+        if not run.starts:
+            continue
+        per_unit = speeds.get(_like(run.cell.cell)) or speeds.get(_like(run.cell.cell)[:2])
+        reference = _reference(run.cell.cell.learner.name)
+        if per_unit:
+            measured += 1
+        elif reference:
+            assumed, per_unit = assumed + 1, 1 / reference
+        else:
+            unknown += 1
+            continue
+        seconds += per_unit * run.cell.cell.budget.steps
+    basis = [
+        f"{measured} from measured speed" if measured else "",
+        f"{assumed} from the learner's reference speed" if assumed else "",
+        f"{unknown} of unknown cost, left out" if unknown else "",
+    ]
+    return Estimate(seconds / 3600, ", ".join(part for part in basis if part) or "nothing to start")
+
+
+def _like(cell: Cell) -> tuple[str, str, str]:
+    """Runs of about equal speed: learner and unit, environment, architecture."""
+    return (
+        f"{cell.learner.name}/{cell.budget.unit}",
+        str(dict(cell.environment.params)),
+        str(dict(cell.architecture.params)),
+    )
+
+
+def _speeds(rows: Iterable[Row]) -> dict[tuple[str, ...], float]:
+    """Seconds per budget unit by likeness, evaluation included; runs too short to tell are left out."""
+    import json
+
+    found: dict[tuple[str, ...], list[float]] = {}
+    for row in rows:
+        budget = json.loads(row["budget_json"])
+        if row["status"] != "ok" or not row["wall_s"] or row["wall_s"] < 5:
+            continue
+        learner = f"{row['learner_name']}/{budget['unit']}"
+        environment = str(json.loads(row["environment_params_json"]))
+        architecture = str(json.loads(row["architecture_params_json"]))
+        for key in ((learner, environment, architecture), (learner, environment)):
+            found.setdefault(key, []).append(row["wall_s"] / budget["steps"])
+    return {key: median(values) for key, values in found.items()}
+
+
+@functools.cache
+def _reference(learner: str) -> float | None:
+    value: float | None = getattr(plugins.part_class("learners", learner), "reference_units_per_s", None)
+    return value
+
+
+def make_jobs(suite: Suite, planned: Sequence[PlannedRun], *, batch: int = 1, threads: int = 1) -> list[Job]:
+    """The jobs of the runs that start: up to `batch` seeds of one cell share a process."""
+    groups: dict[str, list[PlannedRun]] = {}
+    for run in planned:
+        if run.starts:
+            groups.setdefault(run.cell.cell_id, []).append(run)
+    jobs: list[Job] = []
+    for runs in groups.values():
+        for begin in range(0, len(runs), batch):
+            part = runs[begin : begin + batch]
+            jobs.append(
+                Job(
+                    cell=part[0].cell.cell,
+                    seeds=tuple(run.seed for run in part),
+                    run_ids=tuple(run.run_id for run in part),
+                    attempts=tuple(run.attempt for run in part),
+                    suite=suite.name,
+                    suite_revision=suite.revision,
+                    wall_limit_s=suite.wall_limit_s,
+                    threads=threads,
+                )
+            )
+    return jobs
+
+
+def checkpointed(store: FolderStore) -> set[str]:
+    """Keys of the jobs that have a checkpoint to continue from."""
+    return {key.split("/")[1] for key in store.list(f"{CHECKPOINTS}/") if key.count("/") >= 2}
