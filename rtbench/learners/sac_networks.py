@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log, pi, sqrt
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from rtbench.backends.torch_arithmetic import TorchArithmetic, affine, uniform
+from rtbench.backends.torch_arithmetic import TorchArithmetic, product, rectified_gradient, uniform
 from rtbench.graph import Lags, Layer, LayerGraph, Plan, instant, unroll
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
@@ -28,6 +27,17 @@ def squashed(output: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     action = torch.addcmul(mean, log_std.exp(), noise).tanh()
     log_density = -0.5 * noise.square() - log_std - _HALF_LOG_2_PI - (1 - action.square() + 1e-6).log()
     return action, log_density.sum(-1)
+
+
+def squashed_gradient(output: Tensor, noise: Tensor, action: Tensor, to_action: Tensor, to_log_p: Tensor) -> Tensor:
+    """The gradient for `squashed`'s output, given those for its action [..., A] and its log-probability [..., 1]."""
+    mean, raw = output.chunk(2, dim=-1)
+    turned, half_range = raw.tanh(), 0.5 * (LOG_STD_HIGH - LOG_STD_LOW)
+    slope = 1 - action.square()
+    to_mean = slope * (to_action + to_log_p * 2 * action / (slope + 1e-6))
+    log_std = LOG_STD_LOW + half_range * (turned + 1)
+    to_log_std = to_mean * noise * log_std.exp() - to_log_p
+    return torch.cat([to_mean, to_log_std * half_range * (1 - turned.square())], dim=-1)
 
 
 class Actor:
@@ -90,7 +100,7 @@ class Actor:
 
 
 class Critics:
-    """Twin critics Q(s, a) as one stack: parameters [runs·2, inputs, outputs], one batched product per layer."""
+    """Twin critics Q(s, a): parameters [runs·2, inputs, outputs], one layer after the other; see `one` for a member."""
 
     def __init__(self, inputs: int, width: int, layers: int, generators: Sequence[torch.Generator]) -> None:
         sizes = [inputs, *[width] * layers, 1]
@@ -98,73 +108,85 @@ class Critics:
         self.biases: list[Tensor] = []
         for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
             bound = 1 / sqrt(fan_in)
-            self.weights.append(uniform((2, fan_in, fan_out), bound, generators).flatten(0, 1).requires_grad_())
-            self.biases.append(uniform((2, 1, fan_out), bound, generators).flatten(0, 1).requires_grad_())
+            self.weights.append(uniform((2, fan_in, fan_out), bound, generators).flatten(0, 1))
+            self.biases.append(uniform((2, 1, fan_out), bound, generators).flatten(0, 1))
 
     @property
     def parameters(self) -> list[Tensor]:
         return [*self.weights, *self.biases]
 
+    @property
+    def members(self) -> list[Tensor]:
+        """Views of the parameters, critic by critic: its weights, then its biases."""
+        return [tensor[i] for i in range(len(self.weights[0])) for tensor in self.parameters]
+
     def copies(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Detached copies: a target's parameters."""
-        return [w.detach().clone() for w in self.weights], [b.detach().clone() for b in self.biases]
+        """A target's parameters."""
+        return [w.clone() for w in self.weights], [b.clone() for b in self.biases]
 
     @staticmethod
     def value(weights: Sequence[Tensor], biases: Sequence[Tensor], inputs: Tensor) -> Tensor:
         """Q [runs, 2, batch] for inputs [runs, batch, features]."""
-        runs, batch, features = inputs.shape
-        value = inputs.unsqueeze(1).expand(runs, 2, batch, features).reshape(runs * 2, batch, features)
-        for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            value = affine(value, weight, bias, relu=index + 1 < len(weights))
-        return value.view(runs, 2, batch)
+        found = [critic_values(*one(weights, biases, i), inputs[i // 2])[-1] for i in range(2 * len(inputs))]
+        return torch.stack(found).view(len(inputs), 2, inputs.shape[1])
+
+    def gradients(self, inputs: Tensor, goal: Tensor) -> list[Tensor]:
+        """Of Σ_critics mean (Q − goal)² for `members`; inputs [runs, batch, features], goal [runs, batch]."""
+        found: list[Tensor] = []
+        for i in range(2 * len(inputs)):
+            weights, biases = one(self.weights, self.biases, i)
+            values = critic_values(weights, biases, inputs[i // 2])
+            flow = (values[-1] - goal[i // 2].unsqueeze(1)) * (2 / goal.shape[1])
+            to_weights: list[Tensor] = []
+            to_biases: list[Tensor] = []
+            for index in reversed(range(len(weights))):
+                to_weights.append(product(values[index].t(), flow))
+                to_biases.append(flow.sum(0, keepdim=True))
+                if index:
+                    flow = rectified_gradient(product(flow, weights[index].t()), values[index])
+            found += [*reversed(to_weights), *reversed(to_biases)]
+        return found
 
 
-class _MinimumQ(torch.autograd.Function):
-    """min_i Q_i(s, a) of frozen critics, with the gradient for the action only.
+def one(weights: Sequence[Tensor], biases: Sequence[Tensor], index: int) -> tuple[list[Tensor], list[Tensor]]:
+    """The weights [inputs, outputs] and biases [1, outputs] of critic `index`: 2·run, or 2·run + 1."""
+    return [weight[index] for weight in weights], [bias[index] for bias in biases]
 
-    Only the smaller critic of a sample passes a gradient on, so each critic's backward runs over its own samples: half
-    the arithmetic of both critics over all, and none for the state or the weights.
+
+def critic_values(weights: Sequence[Tensor], biases: Sequence[Tensor], inputs: Tensor) -> list[Tensor]:
+    """The inputs [batch, features] and every layer's value of one critic; the last is Q [batch, 1]."""
+    values = [inputs]
+    for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        values.append(product(values[-1], weight, bias, relu=index + 1 < len(weights)))
+    return values
+
+
+def minimum_q(
+    weights: Sequence[Tensor], biases: Sequence[Tensor], seen: Tensor, action: Tensor
+) -> tuple[Tensor, Tensor]:
+    """min_i Q_i(s, a) [runs, batch] and its gradient for the action [runs, batch, A], with at least one hidden layer.
+
+    Only the smaller critic of a sample passes a gradient on, so each critic is gone through backwards for its own
+    samples: half the arithmetic of both critics over all, and none for the state or the weights.
     """
-
-    @staticmethod
-    def forward(ctx: Any, action: Tensor, seen: Tensor, layers: int, *parameters: Tensor) -> Tensor:
-        weights, biases = parameters[:layers], parameters[layers:]
-        runs, batch, _ = action.shape
-        inputs = torch.cat([seen, action], dim=-1)
-        value = inputs.unsqueeze(1).expand(runs, 2, batch, -1).reshape(runs * 2, batch, -1)
-        hidden: list[Tensor] = []
-        for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            value = affine(value, weight, bias, relu=index + 1 < layers)
-            hidden.append(value)
-        smallest, which = value.view(runs, 2, batch).min(1)
-        ctx.save_for_backward(which, *hidden[:-1], *weights)
-        ctx.sizes = (layers, action.shape)
-        return smallest
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (layers, shape), gradient = ctx.sizes, gradients[0]
-        which, saved = ctx.saved_tensors[0], ctx.saved_tensors[1:]
-        hidden, weights = saved[: layers - 1], saved[layers - 1 :]
-        to_action = gradient.new_empty(shape)
-        for run in range(shape[0]):
-            for critic in (0, 1):
-                rows, stack = (which[run] == critic).nonzero().squeeze(1), 2 * run + critic
-                flow = gradient[run, rows].unsqueeze(1) * weights[-1][stack].T
-                for index in range(layers - 2, -1, -1):
-                    flow = torch.ops.aten.threshold_backward(flow, hidden[index][stack, rows], 0)
-                    # Of the first layer only the action's inputs matter.
-                    weight = weights[index][stack] if index else weights[0][stack, -shape[2] :]
-                    flow = flow @ weight.T
-                to_action[run, rows] = flow
-        return to_action, None, None, *([None] * 2 * layers)
-
-
-def minimum_q(weights: Sequence[Tensor], biases: Sequence[Tensor], seen: Tensor, action: Tensor) -> Tensor:
-    """min_i Q_i(s, a) [runs, batch] with frozen critics; differentiable in the action, `layers` ≥ 2."""
-    frozen = [tensor.detach() for tensor in (*weights, *biases)]
-    value: Tensor = _MinimumQ.apply(action, seen, len(weights), *frozen)  # type: ignore[no-untyped-call]
-    return value
+    runs, batch, size = action.shape
+    smallest, slope = action.new_empty(runs, batch), torch.empty_like(action)
+    inputs = torch.cat([seen, action], dim=-1)
+    for run in range(runs):
+        members = [one(weights, biases, 2 * run + critic) for critic in (0, 1)]
+        values = [critic_values(*member, inputs[run]) for member in members]
+        first, second = values[0][-1].squeeze(1), values[1][-1].squeeze(1)
+        torch.minimum(first, second, out=smallest[run])
+        takes_first = first <= second
+        for (own, _), layers, mine in zip(members, values, (takes_first, ~takes_first), strict=True):
+            rows = mine.nonzero().squeeze(1)
+            flow = own[-1].t().expand(len(rows), -1)
+            for index in range(len(own) - 2, -1, -1):
+                flow = rectified_gradient(flow, layers[index + 1].index_select(0, rows))
+                # Of the first layer only the action's inputs matter.
+                flow = product(flow, (own[index] if index else own[0][-size:]).t())
+            slope[run].index_copy_(0, rows, flow)
+    return smallest, slope
 
 
 def soft_target(

@@ -12,10 +12,20 @@ from numpy.typing import NDArray
 
 from rtbench.backends.torch_arithmetic import initial_parameters
 from rtbench.interaction.timing import timing
+from rtbench.learners.adam import Adam
 from rtbench.learners.base import Outcome
 from rtbench.learners.loop import Loop
 from rtbench.learners.replay import Replay, Sample
-from rtbench.learners.sac_networks import LOG_STD_HIGH, LOG_STD_LOW, Actor, Critics, minimum_q, soft_target, squashed
+from rtbench.learners.sac_networks import (
+    LOG_STD_HIGH,
+    LOG_STD_LOW,
+    Actor,
+    Critics,
+    minimum_q,
+    soft_target,
+    squashed,
+    squashed_gradient,
+)
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
 from rtbench.seeds import derive, generator
@@ -53,11 +63,11 @@ class SACProgram:
         inputs = spec.observation_size + (past + 1) * spec.action_size
         self.critics = Critics(inputs, p.critic_width, p.critic_layers, self._torch_rngs)
         self._target = self.critics.copies()
-        self._log_alpha = torch.zeros(runs, 1, requires_grad=True)
+        self._log_alpha = torch.zeros(runs, 1)
         self._optimisers = {
-            "policy": torch.optim.Adam(self._policy, lr=p.policy_learning_rate, fused=True),
-            "q": torch.optim.Adam(self.critics.parameters, lr=p.q_learning_rate, fused=True),
-            "alpha": torch.optim.Adam([self._log_alpha], lr=p.alpha_learning_rate, fused=True),
+            "policy": Adam(self._policy, p.policy_learning_rate),
+            "q": Adam(self.critics.members, p.q_learning_rate),
+            "alpha": Adam([self._log_alpha], p.alpha_learning_rate),
         }
         self.replays = [self._new_replay(spec.step_s) for _ in self._seeds]
         self.sample = Sample.empty(
@@ -212,38 +222,32 @@ class SACProgram:
         window, next_window = t["observations"][:, 2 : 2 + windows], t["observations"][:, 2 + windows :]
         # The critics' state: the observation at the applied step and, where augmented, the actions applied before it.
         seen = [torch.cat([t["observations"][:, i], *t["past_actions"][:, i].unbind(1)], dim=-1) for i in (0, 1)]
-        alpha = self._log_alpha.detach().exp()
         with torch.no_grad():
             output = self.actor.head(next_window, t["window_actions"][:, 1], t["since"][:, 1])
             next_action, next_log_p = squashed(output, self._noise())
             next_q = self.critics.value(*self._target, torch.cat([seen[1], next_action], dim=-1))
-            goal = soft_target(t["rewards"], t["discounts"], next_q, next_log_p, alpha).unsqueeze(1)
-        q = self.critics.value(self.critics.weights, self.critics.biases, torch.cat([seen[0], t["actions"]], dim=-1))
-        loss = (q - goal).square().mean(-1).sum()
-        self._step("q", loss)
+            goal = soft_target(t["rewards"], t["discounts"], next_q, next_log_p, self._log_alpha.exp())
+            self._optimisers["q"].step(self.critics.gradients(torch.cat([seen[0], t["actions"]], dim=-1), goal))
         self._updates += 1
         if self._updates % self._p.policy_frequency == 0:
             for _ in range(self._p.policy_frequency):
                 self._update_policy(window, seen[0])
-        with torch.no_grad():
-            for target, source in zip(self._target, (self.critics.weights, self.critics.biases), strict=True):
-                torch._foreach_lerp_(target, [tensor.detach() for tensor in source], self._p.tau)
+        for target, source in zip(self._target, (self.critics.weights, self.critics.biases), strict=True):
+            torch._foreach_lerp_(target, source, self._p.tau)
 
     def _update_policy(self, window: torch.Tensor, seen: torch.Tensor) -> None:
+        """Down the gradients of mean(α log π − min Q) for the policy and −α mean(log π + H) for log α, H = −|A|."""
         t = self._tensors
         output = self.actor.head(window, t["window_actions"][:, 0], t["since"][:, 0])
-        action, log_p = squashed(output, self._noise())
-        q = minimum_q(self.critics.weights, self.critics.biases, seen, action)
-        alpha = self._log_alpha.detach().exp()
-        self._step("policy", (alpha * log_p - q).mean(-1).sum())
-        entropy_gap = (log_p.detach() - self._sizes[1]).mean(-1, keepdim=True)  # target entropy −|A|
-        self._step("alpha", -(self._log_alpha.exp() * entropy_gap).sum())
-
-    def _step(self, name: str, loss: torch.Tensor) -> None:
-        optimiser = self._optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        alpha, batch = self._log_alpha.exp(), self._p.batch_size
+        with torch.no_grad():
+            noise = self._noise()
+            action, log_p = squashed(output, noise)
+            _, slope = minimum_q(self.critics.weights, self.critics.biases, seen, action)
+            to_output = squashed_gradient(output, noise, action, slope / -batch, (alpha / batch).unsqueeze(-1))
+        to_policy = torch.autograd.grad(output, self._policy, to_output, materialize_grads=True)
+        self._optimisers["policy"].step(to_policy)
+        self._optimisers["alpha"].step([-alpha * (log_p - self._sizes[1]).mean(-1, keepdim=True)])
 
     # ---- telling ---------------------------------------------------------------------------------------------------
 
@@ -281,10 +285,10 @@ class SACProgram:
         """Networks, optimisers, generators, worlds, curves."""
         return {
             "policy": [tensor.detach() for tensor in self._policy],
-            "critics": [tensor.detach() for tensor in self.critics.parameters],
+            "critics": self.critics.parameters,
             "target": [*self._target[0], *self._target[1]],
-            "log_alpha": self._log_alpha.detach(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
+            "log_alpha": self._log_alpha,
+            "optimisers": {name: optimiser.state() for name, optimiser in self._optimisers.items()},
             "torch": [rng.get_state() for rng in self._torch_rngs],
             "numpy": [rng.bit_generator.state for rng in self._rngs],
             "replays": [replay.state() for replay in self.replays],
@@ -315,7 +319,7 @@ class SACProgram:
                 for tensor, value in zip(tensors, saved, strict=True):
                     tensor.copy_(value)
         for name, optimiser in self._optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+            optimiser.restore(state["optimisers"][name])
         for torch_rng, saved in zip(self._torch_rngs, state["torch"], strict=True):
             torch_rng.set_state(saved)
         for rng, saved in zip(self._rngs, state["numpy"], strict=True):
