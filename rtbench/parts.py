@@ -11,7 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
 from rtbench.errors import SuiteError
 
@@ -256,6 +256,14 @@ def coerce_params(params_type: type[Any], given: Mapping[str, Any], *, place: st
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(step) for step in first["loc"]) or "(whole)"
+        if first["type"] == "literal_error":
+            choices = [str(choice) for choice in get_args(get_type_hints(params_type)[str(first["loc"][0])])]
+            raise SuiteError(
+                f"parameter {name!r} cannot be {first['input']!r}",
+                place=place,
+                given=str(first["input"]),
+                allowed=choices,
+            ) from None
         unit = fields[str(first["loc"][0])].metadata.get("unit", "") if first["loc"] else ""
         raise SuiteError(
             f"parameter {name!r}: {first['msg']}, got {first['input']!r}" + (f" (unit: {unit})" if unit else ""),

@@ -45,6 +45,9 @@ class MLP(Architecture):
     def supports(cls, cell: Cell) -> str | None:
         """Recurrence and skips need layers to stand on."""
         layers = int(cell.architecture.params["layers"])
+        for name in ("layers", "width", "actions"):
+            if cell.architecture.params[name] < 1:
+                return f"architecture mlp: {name} must be at least 1, got {cell.architecture.params[name]}"
         for wanted, given in (
             ("skips", cell.architecture.params["skips"] != "none"),
             ("lstm", cell.architecture.params["lstm"]),

@@ -64,8 +64,8 @@ class Measurement:
 def random_parameters(graph: LayerGraph, seed: int) -> dict[str, dict[str, NDArray[np.float32]]]:
     """Uniform weights [inputs, outputs] and biases [outputs] for every layer, float32; an LSTM has four gates.
 
-    Bounds are those of `rtbench.backends.torch_arithmetic.initial_parameters`: 1/√inputs, for an LSTM 1/√width. The
-    numbers do not change how long a layer takes, only that they are neither huge nor denormal matters.
+    Bounds are those of `rtbench.backends.torch_arithmetic.initial_parameters`: 1/√inputs, for an LSTM 1/√width. How
+    long a layer takes does not depend on them as long as no value becomes denormal.
     """
     import numpy as np
 
@@ -91,7 +91,7 @@ def measure(
     """
     how = how or Measurement()
     how.check()
-    _check_supported(architecture, backend)
+    check_supported(architecture, backend)
     part = build(backend)
     with pinned_threads(how.threads):
         graph: LayerGraph = build(architecture).make(shape)
@@ -155,7 +155,7 @@ def architecture_text(architecture: PartUse) -> str:
     return architecture.name + (f"({', '.join(differing)})" if differing else "")
 
 
-def _check_supported(architecture: PartUse, backend: PartUse) -> None:
+def check_supported(architecture: PartUse, backend: PartUse) -> None:
     """SuiteError with the reason if the architecture or the backend refuses."""
     blank = PartUse("", "", 1, {})
     for execution in EXECUTIONS:

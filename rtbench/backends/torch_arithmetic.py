@@ -12,7 +12,7 @@ from torch import Tensor
 from rtbench.graph import Layer, LayerGraph
 
 TorchParameters = Mapping[str, Mapping[str, Tensor]]
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 _LARGE = 2**19
 """Multiplications above which oneDNN's cost per call is repaid."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtbench.backends.measure import Measurement, architecture_text, figures, measure
+from rtbench.backends.measure import Measurement, architecture_text, check_supported, figures, measure
 from rtbench.cli.output import JsonOption, emit, line, table
 from rtbench.cli.results import STATE, StateOption
 from rtbench.errors import SuiteError
@@ -67,6 +67,8 @@ def profile(
     uses = [use("architectures", name, given, place="ARCH") for name in dict.fromkeys(architectures)]
     backends = [use("backends", name, place="--backend") for name in dict.fromkeys(backend or ["eager"])]
     pairs = [(one, other) for one in uses for other in backends]
+    for pair in pairs:
+        check_supported(*pair)
     target = output or state / FOLDER
     _check_target(target, len(pairs))
     measured = [(one, measure(one, other, shape, how)) for one, other in pairs]
@@ -190,7 +192,8 @@ def _print(saved: Sequence[Saved], machine: dict[str, str], how: Measurement) ->
     for one in saved:
         line(f"saved: {one.path.as_posix()}")
     uses = _uses(saved[0].path)
-    line(f"in a suite: {uses['suite']}; in rtbench simulate: {uses['simulate']}")
+    line(f"use it in a suite: {uses['suite']}")
+    line(f"or in rtbench simulate: {uses['simulate']}")
 
 
 def _cells(group: ProfileGroup) -> tuple[str, ...]:

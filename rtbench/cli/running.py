@@ -112,7 +112,8 @@ def run(
         state.mkdir(parents=True, exist_ok=True)
         with display:
             stopped = execution.run(work)
-    failed = [found for found in display.finished.values() if found["status"] not in ("ok", "interrupted")]
+    fine = ("ok", "interrupted") if stopped else ("ok",)  # interrupted without being asked: a full disk, say
+    failed = [found for found in display.finished.values() if found["status"] not in fine]
     unsupported = [found for found in planned if found.state == "unsupported"]
     _end(suite, profile, loaded, display.finished, failed, unsupported, stopped, state, results, json)
     return STOPPED if stopped else FAILED if failed else 0

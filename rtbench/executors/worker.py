@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import math
 import os
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 BUSY = 75
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 CHECKPOINT_SHARE = 0.02
 CHECKPOINT_SECONDS = float(os.environ.get("RTBENCH_CHECKPOINT_SECONDS", "20"))
 """Seconds between checkpoints, unless writing one costs more than its share; the variable is for tests and impatience."""
@@ -102,6 +104,9 @@ class Worker:
         except MemoryError as error:
             return self._finish("failed", f"out of memory: {error}", error_type="MemoryError")
         except Exception as error:  # one failing run never stops the rest: it gets its row and its traceback a file
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                reason = f"cannot write the checkpoint: {error.strerror}; make room and run again"
+                return self._finish("interrupted", reason)
             self._log(traceback.format_exc())
             return self._finish("failed", f"{error} (traceback: {self.paths.log})", error_type=type(error).__name__)
         return self._finish("ok", "", program=program)

@@ -19,7 +19,7 @@ class Adam:
         self._moments = {
             "first": [torch.zeros_like(tensor) for tensor in self._tensors],
             "second": [torch.zeros_like(tensor) for tensor in self._tensors],
-            "steps": [torch.zeros(()) for _ in self._tensors],
+            "steps": [torch.zeros((), dtype=torch.float32) for _ in self._tensors],
         }
 
     def step(self, gradients: Sequence[Tensor]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
@@ -86,9 +87,11 @@ class CheckpointFolder:
 
     def _write(self, path: Path, value: Any, torch: Any) -> None:
         aside = path.with_suffix(f".aside-{os.getpid()}")
+        buffer = io.BytesIO()  # torch reports a full disk as an error of its own making; a plain file says what it is
+        torch.save(value, buffer)
         try:
             with aside.open("wb") as file:
-                torch.save(value, file)
+                file.write(buffer.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import log, pi, sqrt
 
 import torch
@@ -31,13 +32,13 @@ def squashed(output: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 def squashed_gradient(output: Tensor, noise: Tensor, action: Tensor, to_action: Tensor, to_log_p: Tensor) -> Tensor:
     """The gradient for `squashed`'s output, given those for its action [..., A] and its log-probability [..., 1]."""
-    mean, raw = output.chunk(2, dim=-1)
+    _, raw = output.chunk(2, dim=-1)
     turned, half_range = raw.tanh(), 0.5 * (LOG_STD_HIGH - LOG_STD_LOW)
-    slope = 1 - action.square()
-    to_mean = slope * (to_action + to_log_p * 2 * action / (slope + 1e-6))
-    log_std = LOG_STD_LOW + half_range * (turned + 1)
-    to_log_std = to_mean * noise * log_std.exp() - to_log_p
-    return torch.cat([to_mean, to_log_std * half_range * (1 - turned.square())], dim=-1)
+    sigma = (LOG_STD_LOW + half_range * (turned + 1)).exp()
+    # Near ±1 the difference 1 − a² is nearly cancelled: torch's own kernel rounds it as autograd does.
+    to_mean = torch.ops.aten.tanh_backward(to_action + to_log_p * 2 * action / (1 - action.square() + 1e-6), action)
+    to_log_std = (to_mean * noise * sigma - to_log_p) * half_range
+    return torch.cat([to_mean, torch.ops.aten.tanh_backward(to_log_std, turned)], dim=-1)
 
 
 class Actor:
@@ -106,7 +107,7 @@ class Critics:
         sizes = [inputs, *[width] * layers, 1]
         self.weights: list[Tensor] = []
         self.biases: list[Tensor] = []
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in pairwise(sizes):
             bound = 1 / sqrt(fan_in)
             self.weights.append(uniform((2, fan_in, fan_out), bound, generators).flatten(0, 1))
             self.biases.append(uniform((2, 1, fan_out), bound, generators).flatten(0, 1))

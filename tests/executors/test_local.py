@@ -222,6 +222,26 @@ def test_one_failing_run_stops_nothing_else(tmp_path, broken, how, error_type, w
     assert json.loads(out)["starts"] == 0
 
 
+def test_a_full_disk_loses_nothing(tmp_path, uninterrupted):
+    """Files may grow to 40 KiB only: rows fit, checkpoints do not. With room again the run ends as any other."""
+    path, state = suite(tmp_path, steps=3000), tmp_path / "state"
+    limited = f"ulimit -f 40; exec {sys.executable} -m rtbench.cli.main run {path} --state {state}"
+    process = subprocess.run(
+        ["bash", "-c", limited],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"RTBENCH_CHECKPOINT_SECONDS": "0.2"},
+        timeout=240,
+        check=False,
+    )
+    assert process.returncode == 1, process.stdout + process.stderr
+    assert "make room and run again" in process.stderr
+    assert only_row(state)["status"] == "interrupted"
+    code, out, err = run(path, state)
+    assert code == 0, out + err
+    assert outcome_difference(uninterrupted, only_row(state)) == []
+
+
 def test_wall_limit_is_a_timeout_that_can_go_on(tmp_path):
     path, state = suite(tmp_path, steps=100_000, limit="3s"), tmp_path / "state"
     code, out, err = run(path, state)

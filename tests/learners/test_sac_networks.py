@@ -8,7 +8,7 @@ import torch
 from scipy.stats import norm
 
 from rtbench.backends.torch_arithmetic import affine
-from rtbench.learners.sac_networks import Critics, minimum_q, soft_target, squashed
+from rtbench.learners.sac_networks import Critics, minimum_q, soft_target, squashed, squashed_gradient
 
 
 def generators(count):
@@ -57,25 +57,74 @@ def test_twin_critics_equal_separate_networks(runs, layers):
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_minimum_q_and_its_gradient_equal_autograd(runs, layers):
     critics = Critics(5 + 2, 16, layers, generators(runs))
-    weights = [w.detach().double() for w in critics.weights]
-    biases = [b.detach().double() for b in critics.biases]
+    weights = [w.double() for w in critics.weights]
+    biases = [b.double() for b in critics.biases]
     seen = torch.randn(runs, 11, 5, dtype=torch.float64)
     action = torch.randn(runs, 11, 2, dtype=torch.float64, requires_grad=True)
-    plain = critics.value(weights, biases, torch.cat([seen, action], -1)).amin(1)
-    scale = torch.randn(runs, 11, dtype=torch.float64)
-    (expected,) = torch.autograd.grad((plain * scale).sum(), action)
-    ours = minimum_q(weights, biases, seen, action)
-    (found,) = torch.autograd.grad((ours * scale).sum(), action)
-    torch.testing.assert_close(ours, plain, rtol=0, atol=1e-12)
+    plain = naive_critics(weights, biases, torch.cat([seen, action], -1)).amin(1)
+    (expected,) = torch.autograd.grad(plain.sum(), action)
+    found, slope = minimum_q(weights, biases, seen, action.detach())
+    torch.testing.assert_close(found, plain, rtol=0, atol=1e-12)
+    torch.testing.assert_close(slope, expected, rtol=0, atol=1e-12)
+
+
+def test_minimum_q_where_one_critic_is_always_smaller():
+    critics = Critics(5 + 2, 16, 2, generators(1))
+    critics.biases[-1][1] += 100
+    seen, action = torch.randn(1, 11, 5), torch.randn(1, 11, 2)
+    found, slope = minimum_q(critics.weights, critics.biases, seen, action)
+    q = critics.value(critics.weights, critics.biases, torch.cat([seen, action], -1))
+    torch.testing.assert_close(found, q[:, 0])
+    assert slope.shape == (1, 11, 2)
+    assert slope.isfinite().all()
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_critics_gradients_equal_autograd(runs, layers):
+    critics = Critics(7, 16, layers, generators(runs))
+    critics.weights = [w.double().requires_grad_() for w in critics.weights]
+    critics.biases = [b.double().requires_grad_() for b in critics.biases]
+    inputs, goal = torch.randn(runs, 9, 7, dtype=torch.float64), torch.randn(runs, 9, dtype=torch.float64)
+    loss = (naive_critics(critics.weights, critics.biases, inputs) - goal.unsqueeze(1)).square().mean(-1).sum()
+    stacked = torch.autograd.grad(loss, critics.parameters)
+    expected = [gradient[i] for i in range(2 * runs) for gradient in stacked]
+    with torch.no_grad():
+        found = critics.gradients(inputs, goal)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    assert [tensor.shape for tensor in critics.members] == [gradient.shape for gradient in found]
+
+
+def test_squashed_gradient_equals_autograd():
+    output = torch.randn(2, 7, 6, dtype=torch.float64, requires_grad=True)
+    noise, to_action = torch.randn(2, 2, 7, 3, dtype=torch.float64)
+    to_log_p = torch.randn(2, 1, dtype=torch.float64)
+    action, log_p = squashed(output, noise)
+    (expected,) = torch.autograd.grad((action * to_action).sum() + (log_p * to_log_p).sum(), output)
+    found = squashed_gradient(output.detach(), noise, action.detach(), to_action, to_log_p.unsqueeze(-1))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def naive_critics(weights, biases, inputs):
+    """Q [runs, 2, batch], each critic a separate chain of layers."""
+    found = []
+    for member in range(len(weights[0])):
+        x = inputs[member // 2]
+        for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            x = x @ weight[member] + bias[member]
+            x = x.relu() if index + 1 < len(weights) else x
+        found.append(x[:, 0])
+    return torch.stack(found).view(len(inputs), 2, -1)
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
 @pytest.mark.parametrize("relu", [False, True])
 def test_affine_gradients(outputs, relu):
-    """Numerical differentiation, also where autograd is asked for some inputs only."""
+    """Numerical differentiation, also where autograd is asked for some inputs only, or for one block of two."""
     x = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 5, outputs, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(2, 1, outputs, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda a, b, c: affine(a, b, c, relu=relu), (x, weight, bias))
     assert torch.autograd.gradcheck(lambda b: affine(x.detach(), b, bias.detach(), relu=relu), (weight,))
+    blocks = x.detach()[..., :2], x.detach()[..., 2:].requires_grad_()
+    assert torch.autograd.gradcheck(lambda *b: affine(b, weight, bias, relu=relu), blocks)

@@ -58,7 +58,7 @@ def test_budgets_and_profiles() -> None:
     assert (short.budget.steps, len(short.seeds)) == (100_000, 3)
     few = expand(smoke, support=False)
     assert len(few) == 4
-    assert all(cell.cell.learner.params["random_ticks"] == 500 for cell in few)
+    assert all(cell.cell.learner.params["learning_starts"] == 500 for cell in few)
     assert sum(cell.cell.budget.steps for cell in few) == 6_000
 
 
