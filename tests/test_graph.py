@@ -13,7 +13,8 @@ from naive_graph import ContinuousTime
 from rtbench.architectures.mlp import MLP, Params
 from rtbench.backends.numpy_backend import NumPyArithmetic
 from rtbench.backends.torch_arithmetic import TorchArithmetic, TorchRollout
-from rtbench.graph import GraphBuilder, Read, Term, instant, rollout, step, unroll
+from rtbench.graph import GraphBuilder, Read, Term
+from rtbench.unrolling import instant, rollout, step, unroll
 
 TICKS = 14
 EXECUTIONS = [("instant", 1), ("sequential", 1), *(("pipelined", delta) for delta in DELTAS)]
@@ -143,9 +144,9 @@ def test_rollout_equals_continuous_time_across_episodes(execution_delta, start):
                 lambda v: torch.zeros(2, 24, v.state_width, dtype=torch.float64),
             )
             before = {node: value.reshape(2, 12, 2, -1) for node, value in held.items()}
-        heads = rollout(
-            graph, lags, TorchRollout(parameters, since, first, before, no_action), observations, actions
-        )["head"]
+        heads = rollout(graph, lags, TorchRollout(parameters, since, first, before, no_action), observations, actions)[
+            "head"
+        ]
         torch.testing.assert_close(heads, truths, rtol=0, atol=1e-12, msg=lambda text, name=name: f"{name}: {text}")
 
 
@@ -160,7 +161,9 @@ def test_a_violation_is_reported():
     hidden = graph.layer(4, [graph.observation])
     whole = graph.head(2, [hidden])
     faster = whole.__class__(whole.layers, 3, 1)
-    object.__setattr__(faster, "lags", lambda execution, delta: type(whole.lags("pipelined", 1))({("layer1", 0): 0, ("head", 0): 0}, 1))
+    object.__setattr__(
+        faster, "lags", lambda execution, delta: type(whole.lags("pipelined", 1))({("layer1", 0): 0, ("head", 0): 0}, 1)
+    )
     assert faster.violations(1) == ["2 layers on an observation 1 steps old, allowed 1"]
 
 

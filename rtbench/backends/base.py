@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from rtbench.graph import ACTION, OBSERVATION, Arithmetic, Layer, LayerGraph, instant, step
+from rtbench.graph import ACTION, OBSERVATION, Layer, LayerGraph
+from rtbench.unrolling import Arithmetic, instant, step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ class Acting(Protocol):
 
 
 class GraphActing(Generic[A]):
-    """Acting by `rtbench.graph.step` for any arithmetic; `load`/`unload` convert to and from NumPy vectors.
+    """Acting by `rtbench.unrolling.step` for any arithmetic; `load`/`unload` convert to and from NumPy vectors.
 
     `arithmetic` reads the parameters afresh at every call, so an inference uses the parameters of its start.
     """

@@ -38,7 +38,7 @@ def uniform(shape: tuple[int, ...], bound: float, generators: Sequence[torch.Gen
 
 
 class TorchArithmetic:
-    """Arithmetic of `rtbench.graph` on tensors [runs, batch, width]; with one run, plain matrices."""
+    """Arithmetic of `rtbench.unrolling` on tensors [runs, batch, width]; with one run, plain matrices."""
 
     def __init__(self, parameters: TorchParameters) -> None:
         self._parameters = parameters
@@ -69,11 +69,11 @@ class TorchArithmetic:
 def product(left: Tensor, right: Tensor, bias: Tensor | None = None, *, relu: bool = False) -> Tensor:
     """left · right (+ bias, rectified) for matrices [m, k], [k, n], [1, n]; not differentiable, any strides.
 
-    Vectors as sums, large single-precision products through oneDNN (where torch's BLAS keeps to AVX2, as on AMD, twice
-    as fast; the same precision), small ones and other types through torch's BLAS.
+    Large ones in single precision go through oneDNN: the same precision, and twice as fast where torch's BLAS keeps to
+    AVX2 (AMD). Vectors, small matrices and other types go through torch's BLAS.
     """
     (m, k), n = left.shape, right.shape[1]
-    if n > 1 and m * k * n >= _LARGE and left.dtype == torch.float32 and left.device.type == "cpu" and _ONEDNN:
+    if min(m, n) > 1 and m * k * n >= _LARGE and left.dtype == torch.float32 and left.device.type == "cpu" and _ONEDNN:
         flat = None if bias is None else bias.view(-1)
         found: Tensor = _ONEDNN(left, right.t(), flat, "relu" if relu else "none", [], "")
         return found

@@ -155,7 +155,7 @@ class Loop:
 
     def _reset_world(self) -> None:
         observation, _ = self.env.reset(seed=episode_seed(self._seed, self._phase, self.episode))
-        self._observations: list[Array] = [np.asarray(observation, np.float32)]
+        self._observations: list[Array] = [np.array(observation, np.float32)]
         self._actions: list[Array] = []
         self._reads: list[int] = []
         self._flying: dict[int, Array] = {}
@@ -235,7 +235,7 @@ class Loop:
 
     def _move(self, action: Array) -> bool:
         observation, reward, terminated, truncated, _ = self.env.step(self._low + (action + 1) * self._span)
-        self._observations.append(np.asarray(observation, np.float32))
+        self._observations.append(np.array(observation, np.float32))
         self._actions.append(action)
         self._recorder.end_step(action, float(reward), self._observations[-1])
         self._return += float(reward)
@@ -305,7 +305,7 @@ class Loop:
         self.tally.env_steps = total
         for action in actions:
             observation, reward, *_ = self.env.step(self._low + (action + 1) * self._span)
-            self._observations.append(np.asarray(observation, np.float32))
+            self._observations.append(np.array(observation, np.float32))
             self._return += float(reward)
         self._actions, self._step = actions, len(actions)
         self._reads = list(state["reads"])

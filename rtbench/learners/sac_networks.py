@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from rtbench.backends.torch_arithmetic import TorchArithmetic, product, rectified_gradient, uniform
-from rtbench.graph import Lags, Layer, LayerGraph, Plan, instant, unroll
+from rtbench.graph import Lags, Layer, LayerGraph, Plan
+from rtbench.unrolling import instant, unroll
 
 LOG_STD_LOW, LOG_STD_HIGH = -5.0, 2.0
 EPISODE_START = 2**40

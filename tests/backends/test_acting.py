@@ -85,20 +85,22 @@ def test_acting_equals_continuous_time(execution, delta, start):
 @pytest.mark.parametrize(("execution", "delta", "start"), CASES)
 def test_restoring_a_state_goes_on_as_if_nothing_had_happened(backend, execution, delta, start):
     for name, graph in GRAPHS.items():
-        observations, actions = episode(5, 9)
-        policy = acting(backend, graph, execution, delta, start)
-        policy.restart(observations[0])
-        play(policy, execution, observations[:3], actions[:3])
-        state = policy.state()
-        went_on = play(policy, execution, observations, actions, first_tick=3)
+        observations, actions = episode(5, 7)
+        for played in (0, 1, 3):  # soon after the start earlier values are still the start rule's
+            policy = acting(backend, graph, execution, delta, start)
+            policy.restart(observations[0])
+            for tick in range(played):
+                policy.tick(observations[tick], fed(execution, actions, tick))
+            state = policy.state()
+            went_on = play(policy, execution, observations, actions, first_tick=played)
 
-        fresh = acting(backend, graph, execution, delta, start)
-        fresh.restart(-observations[4])
-        play(fresh, execution, -observations, -actions)
-        for other in (fresh, policy):  # another object in the midst of something else, and the same one set back
-            other.restore(state)
-            again = play(other, execution, observations, actions, first_tick=3)
-            np.testing.assert_array_equal(again, went_on, err_msg=name)
+            fresh = acting(backend, graph, execution, delta, start)
+            fresh.restart(-observations[4])
+            fresh.tick(-observations[4], -actions[4])
+            for other in (fresh, policy):  # another object in the midst of something else, and the same one set back
+                other.restore(state)
+                again = play(other, execution, observations, actions, first_tick=played)
+                np.testing.assert_array_equal(again, went_on, err_msg=f"{name}, after {played} ticks")
 
 
 @pytest.mark.parametrize("backend", ["eager", "numpy"])

@@ -48,9 +48,7 @@ group_by = ["architecture"]
 def suite(folder: Path, *, steps=600, limit="10min", retries=0, seeds=1, architecture="mlp", params=", width = 16"):
     path = folder / "tiny.toml"
     path.write_text(
-        SUITE.format(
-            steps=steps, limit=limit, retries=retries, seeds=seeds, architecture=architecture, params=params
-        )
+        SUITE.format(steps=steps, limit=limit, retries=retries, seeds=seeds, architecture=architecture, params=params)
     )
     return path
 

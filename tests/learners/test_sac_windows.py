@@ -143,7 +143,14 @@ def test_transitions_equal_a_naive_account(name, unit):
             if last and not episode["end"][0] and episode["end"][1] is None:
                 continue
             past = [episode["a"][episode["applied"][index - k][1]] if index >= k else None for k in (1, 2)]
-            expected[base + inference] = (episode["o"][step], episode["a"][step], total, discount, episode["o"][until], past)
+            expected[base + inference] = (
+                episode["o"][step],
+                episode["a"][step],
+                total,
+                discount,
+                episode["o"][until],
+                past,
+            )
         base += len(episode["read"])
     finished = np.flatnonzero(replay.closed[: replay.decision_count])
     assert set(finished.tolist()) == set(expected)
