@@ -4,7 +4,8 @@
 
 The plain agent below is what one writes first: a module per network, the hidden state simulated tick by tick over every
 window, a Python loop over the batch in the replay, two separate critics, default Adam. Both train the same task:
-HalfCheetah-v4, three layers with projections from the observation, augmented by two actions, δ = 1, batch 256, width 256.
+HalfCheetah-v4, three layers with projections from the observation, augmented by two actions, δ = 1, batch and width
+256.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """An independent continuous-time simulation of a pipelined network, written from the rules and not from the graph code.
 
-Every layer computes once per tick of length 1 (one tick = max(1, delta) environment steps). It takes d of a tick, and it
-starts so that, walking up the longest path, the head is ready exactly at a tick boundary. At its start it looks for the
-newest finished value of everything it reads. Time is exact (Fractions); nothing here knows what a lag is.
+Every layer computes once per tick of length 1 (one tick = max(1, delta) environment steps). It takes d of a tick, and
+it starts so that, walking up the longest path, the head is ready exactly at a tick boundary. At its start it looks for
+the newest finished value of everything it reads. Time is exact (Fractions); nothing here knows what a lag is.
 """
 
 from __future__ import annotations

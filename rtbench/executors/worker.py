@@ -34,7 +34,7 @@ BUSY = 75
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 CHECKPOINT_SHARE = 0.02
 CHECKPOINT_SECONDS = float(os.environ.get("RTBENCH_CHECKPOINT_SECONDS", "20"))
-"""Seconds between checkpoints, unless writing one costs more than its share; the variable is for tests and impatience."""
+"""Seconds between checkpoints, unless writing one costs more than its share; the variable is for tests."""
 PROGRESS_SECONDS = 1.0
 
 
