@@ -27,6 +27,7 @@ SeedsOption = Annotated[str | None, typer.Option(help="Seeds of the suite to kee
 RerunOption = Annotated[str, typer.Option(help="What besides missing runs starts: never, failed, stale or all.")]
 CONFIRM_HOURS = 1.0
 FAILED, STOPPED = 1, 130
+SHOWN_FAILURES = 3
 
 
 def plan(
@@ -146,8 +147,10 @@ def _end(
         return
     line()
     report(suite, profile=profile, state=state, folder=results, json=False)
-    for found in failed:
+    for found in failed[:SHOWN_FAILURES]:
         note(f"{found['status']}: {found['run_id'][:12]}: {found['reason']}")
+    if len(failed) > SHOWN_FAILURES:
+        note(f"... and {len(failed) - SHOWN_FAILURES} more: rtbench status {suite}{chosen}")
     for reason in sorted({found.why for found in unsupported}):
         note(f"unsupported: {reason}")
     if failed:

@@ -52,7 +52,7 @@ class MuJoCo(Environment):
     """
 
     Params = Params
-    requires = ("mujoco",)
+    requires = ("mujoco", "imageio")
     extra = "rtbench[mujoco]"
 
     def make(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
