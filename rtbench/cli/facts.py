@@ -130,3 +130,41 @@ def suite(found: registry.Entry) -> dict[str, Any]:
 def _table(document: dict[str, Any], key: str) -> dict[str, Any]:
     value = document.get(key, {})
     return value if isinstance(value, dict) else {}
+
+
+EXAMPLE_SIZES = (17, 6)
+"""Observation and action of HalfCheetah, for numbers that need some."""
+
+
+def graph(name: str, settings: dict[str, Any], delta: float) -> dict[str, Any]:
+    """An architecture's graph when pipelined at `delta`: layers, what each reads and how old it is, the whole's ages.
+
+    Sizes are HalfCheetah's (17 observations, 6 actions); ages are of the applied action, in environment steps at ticks
+    of max(1, δ) steps.
+    """
+    from math import ceil, isfinite
+
+    from rtbench.parts import PolicyShape
+
+    if not (isfinite(delta) and delta > 0):
+        raise SuiteError(f"delta must be positive, got {delta}", place="--delta")
+    observations, actions = EXAMPLE_SIZES
+    use = registry.use("architectures", name, settings, place="rtbench describe --set")
+    built = registry.build(use).make(PolicyShape(observations, actions, 2 * actions))
+    lags = built.lags("pipelined", delta)
+    layers = []
+    for layer in built.layers:
+        reads = [f"{read.source} {lags.edges[layer.name, i]} ticks ago" for i, read in enumerate(layer.reads)]
+        layers.append({"layer": layer.name, "op": layer.op, "width": layer.width, "reads": reads})
+    ages = sorted(built.ages("pipelined", delta))
+    tick = max(1.0, delta)
+    return {
+        "delta": delta,
+        "settings": dict(use.params),
+        "layers": layers,
+        "observation_ages_steps": {"newest": ceil(ages[0][0] * tick), "oldest": ceil(ages[-1][0] * tick)},
+        "paths": [{"age_ticks": age, "layers": passed} for age, passed in ages],
+        "violations": built.violations(delta),
+        "parameters": built.parameter_count(),
+        "flops": built.flops(),
+    }

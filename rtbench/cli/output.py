@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rtbench.errors import RtbenchError
+from rtbench.errors import RtbenchError, SuiteError
 
 DEBUG_VARIABLE = "RTBENCH_DEBUG"
 """Set by --debug, so that the processes a command starts know of it."""
@@ -78,3 +78,20 @@ def _rich_table(headers: Sequence[str], cells: Sequence[Sequence[str]], title: s
     for row in cells:
         drawn.add_row(*[Text(value) for value in row])  # Text: a '[' in a value is no markup
     Console().print(drawn)
+
+
+def given_parameters(named: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """A part's parameters: the named options that were given, and every --set (JSON, else a text)."""
+    given = {name: value for name, value in named.items() if value is not None}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = name.strip()
+        if not (name and equals):
+            raise SuiteError(f"not a parameter: {setting!r}", place="--set", hint="write key=value, e.g. lstm=true")
+        if name in given:
+            raise SuiteError(f"parameter {name!r} is given twice", place="--set")
+        try:
+            given[name] = json_module.loads(text)
+        except ValueError:
+            given[name] = text
+    return given

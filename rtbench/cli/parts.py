@@ -88,6 +88,12 @@ def _remark(part: dict[str, Any]) -> str:
 def describe(
     kind: Annotated[str, typer.Argument(help="A kind as `rtbench list` shows it, singular or plural.")],
     name: Annotated[str, typer.Argument(help="A name as `rtbench list` shows it.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Of an architecture: a parameter as key=value; may be repeated.")
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="Of an architecture: time per layer, in steps; shows its layers and ages.")
+    ] = None,
     json: output.JsonOption = False,
 ) -> None:
     """Say what one part is and what it takes.
@@ -97,6 +103,10 @@ def describe(
     """
     known = plural(kind)
     data = facts.hook(name) if known == HOOKS else facts.registered(known, name)
+    if delta is not None or settings:
+        if known != "architectures":
+            raise SuiteError("--delta and --set are for architectures", place=f"rtbench describe {kind} {name}")
+        data["graph"] = facts.graph(name, output.given_parameters({}, settings or []), 1.0 if delta is None else delta)
     output.emit(data, json=json, render=lambda: _render(data))
 
 
@@ -134,6 +144,21 @@ def _render(data: dict[str, Any]) -> None:
         output.line(f"\nprofile {name}: " + ", ".join(f"{key} = {_shown(value)}" for key, value in budget.items()))
     if "parameters" in data:
         _render_parameters(data["parameters"])
+    if "graph" in data:
+        _render_graph(data["graph"])
+
+
+def _render_graph(graph: dict[str, Any]) -> None:
+    """Layers with their lags, then how old the action's observations are."""
+    output.line(f"\npipelined, delta = {graph['delta']:g} (17 observations, 6 actions)")
+    layers = [[found["layer"], found["op"], found["width"], ", ".join(found["reads"])] for found in graph["layers"]]
+    output.table(["layer", "op", "width", "reads"], layers)
+    ages = graph["observation_ages_steps"]
+    paths = ", ".join(f"{path['age_ticks']} ({path['layers']} layers)" for path in graph["paths"])
+    output.line(f"the action rests on observations {ages['newest']} to {ages['oldest']} steps old; ticks: {paths}")
+    output.line(f"{graph['parameters']:,} parameters, {graph['flops']:,} FLOPs for an action")
+    for violation in graph["violations"]:
+        output.line(f"breaks L(s, a) ≤ ⌊k/δ⌋: {violation}")
 
 
 def _render_requirements(data: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import os
 import re
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtbench.backends.measure import Measurement, architecture_text, check_supported, figures, measure
-from rtbench.cli.output import JsonOption, emit, line, table
+from rtbench.cli.output import JsonOption, emit, given_parameters, line, table
 from rtbench.cli.results import STATE, StateOption
 from rtbench.errors import SuiteError
 from rtbench.interaction.profile import MACHINE_FIELDS, LatencyProfile, digest, write_profile
@@ -63,7 +62,7 @@ def profile(
     how = Measurement(samples, warmup, threads, batch, seed)
     how.check()
     shape = _shape(observation_size, action_size)
-    given = _given({"layers": layers, "width": width, "skips": skips}, settings or [])
+    given = given_parameters({"layers": layers, "width": width, "skips": skips}, settings or [])
     uses = [use("architectures", name, given, place="ARCH") for name in dict.fromkeys(architectures)]
     backends = [use("backends", name, place="--backend") for name in dict.fromkeys(backend or ["eager"])]
     pairs = [(one, other) for one in uses for other in backends]
@@ -83,23 +82,6 @@ def _shape(observation_size: int, action_size: int) -> PolicyShape:
         if value < 1:
             raise SuiteError(f"{name} must be at least 1, got {value}", place=name)
     return PolicyShape(observation_size, action_size, 2 * action_size)
-
-
-def _given(named: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """Parameters of the architectures: the named options that were given, and every --set (JSON, else a text)."""
-    given = {name: value for name, value in named.items() if value is not None}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        name = name.strip()
-        if not (name and equals):
-            raise SuiteError(f"not a parameter: {setting!r}", place="--set", hint="write key=value, e.g. lstm=true")
-        if name in given:
-            raise SuiteError(f"parameter {name!r} is given twice", place="--set")
-        try:
-            given[name] = json_module.loads(text)
-        except ValueError:
-            given[name] = text
-    return given
 
 
 def _check_target(target: Path, profiles: int) -> None:

@@ -261,3 +261,21 @@ def test_plugins_list_says_what_is_switched_off(
 def test_every_part_of_the_core_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
     (core,) = printed_json(capsys, "plugins", "check", "rtbench")
     assert {part["status"] for part in core["parts"]} == {"ok"}
+
+
+def test_an_architecture_shows_its_ages(capsys: pytest.CaptureFixture[str]) -> None:
+    """Three layers of δ = 2: the plain chain rests on an observation six steps old, with skips the newest is two."""
+    from rtbench.cli.main import run_command_line
+
+    assert run_command_line(["describe", "architecture", "mlp", "--delta", "2", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)["graph"]
+    assert plain["observation_ages_steps"] == {"newest": 6, "oldest": 6}
+    arguments = ["describe", "architecture", "mlp", "--delta", "2", "--set", "skips=from-obs"]
+    assert run_command_line([*arguments, "--json"]) == 0
+    skips = json.loads(capsys.readouterr().out)["graph"]
+    assert skips["observation_ages_steps"] == {"newest": 2, "oldest": 6}
+    assert skips["violations"] == []
+    assert run_command_line(arguments) == 0
+    assert "observations 2 to 6 steps old" in capsys.readouterr().out
+    assert run_command_line(["describe", "architecture", "mlp", "--delta", "0"]) == 2
+    assert run_command_line(["describe", "learner", "sac", "--delta", "1"]) == 2
