@@ -69,7 +69,7 @@ class Timeline:
     def with_resets(self, resets: Sequence[int]) -> Timeline:
         """The same timeline with episodes beginning at these steps (`on_reset = "continue"`).
 
-        What was read before a reset is dropped when it arrives after it.
+        What was begun before a reset is dropped when it arrives after it.
         """
         return dataclasses.replace(self, resets=tuple(sorted(set(resets))))
 
@@ -94,8 +94,8 @@ class Timeline:
 
     @cached_property
     def dropped(self) -> NDArray[np.bool_]:
-        """Inferences that arrived in an episode later than the one they had read. Shape (M,)."""
-        return (self.apply_step < self.steps) & (self.read_step < self._last_reset(self.apply_step))
+        """Inferences that arrived in an episode later than the one they began in. Shape (M,)."""
+        return (self.apply_step < self.steps) & (self.started_ns < self._last_reset(self.apply_step) * self.step_ns)
 
     @cached_property
     def source(self) -> NDArray[np.int64]:
@@ -152,8 +152,9 @@ class Timeline:
             source = np.where(held >= 0, source[held], -1)
             source = np.where(held >= reset, source, -1)
         absent = source < 0
-        first = np.searchsorted(self.read_step, reset)
-        return self._age(source, first, absent, newest_lag), self._age(source, first, absent, oldest_lag)
+        first = np.searchsorted(self.started_ns, reset * self.step_ns)
+        newest, oldest = (self._age(source, first, reset, absent, lag) for lag in (newest_lag, oldest_lag))
+        return newest, oldest
 
     def summary(self, newest_lag: int = 1, oldest_lag: int = 1, *, holds: bool, skip_steps: int = 0) -> TimelineSummary:
         """Rates, shares and ages over the steps after startup, and after `skip_steps` (for schedulers to settle)."""
@@ -172,11 +173,18 @@ class Timeline:
             oldest_age=_age_summary(oldest[begin:]),
         )
 
-    def _age(self, source: NDArray[np.int64], first: NDArray[np.intp], absent: NDArray[np.bool_], lag: int) -> Ages:
+    def _age(
+        self,
+        source: NDArray[np.int64],
+        first: NDArray[np.intp],
+        reset: NDArray[np.int64],
+        absent: NDArray[np.bool_],
+        lag: int,
+    ) -> Ages:
         if not len(self.read_step):
             return np.ma.MaskedArray(np.zeros(self.steps, dtype=np.int64), mask=True)
         behind = np.clip(np.maximum(source - (lag - 1), first), 0, len(self.read_step) - 1)
-        return np.ma.MaskedArray(np.arange(self.steps) - self.read_step[behind], mask=absent)
+        return np.ma.MaskedArray(np.arange(self.steps) - np.maximum(self.read_step[behind], reset), mask=absent)
 
     def _last_reset(self, step: NDArray[np.int64]) -> NDArray[np.int64]:
         """The beginning of the episode each step belongs to (0 before any reset)."""

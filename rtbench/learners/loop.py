@@ -90,7 +90,10 @@ class Schedule:
         return [index - self._first for index in found if index >= self._first]
 
     def started(self, step: int) -> list[tuple[int, int]]:
-        """(inference, episode step it reads) of the inferences that start during `step`."""
+        """(inference, episode step it reads) of the inferences that start during `step`.
+
+        The observation of a reset is known at once, whatever the sensor's latency.
+        """
         timeline = self._reach(self._base + step + 1)
         found = timeline.started(self._base + step)
         return [(m - self._first, max(0, int(timeline.read_step[m]) - self._base)) for m in found]
@@ -120,6 +123,7 @@ class Loop:
         recorder: Recorder | None = None,
         env: Any = None,
         spec: EnvironmentSpec | None = None,
+        start: str = "zero",
     ) -> None:
         environment = build(cell.environment)
         self.spec: EnvironmentSpec = spec or environment.spec()
@@ -134,6 +138,7 @@ class Loop:
         lags = graph.lags(interaction.execution, interaction.delta or 1)
         ages = [age - lags.head for age, _ in graph.ages(interaction.execution, interaction.delta or 1)]
         self._newest_back, self._oldest_back = min(ages), max(ages)
+        self._blind_start = start == "zero"
         self._schedule = Schedule(cell, len(graph.layers), self.spec, seed, phase)
         self._low = np.asarray(self.spec.action_low, np.float32)
         self._span = (np.asarray(self.spec.action_high, np.float32) - self._low) / 2
@@ -229,7 +234,13 @@ class Loop:
         self._age()
 
     def _age(self) -> None:
-        """Count how old the newest and the oldest observation behind the current action are."""
+        """Count how old the newest and the oldest observation behind the current action are.
+
+        After a `zero` start the first actions of a deep graph rest on no observation at all and have no age; after
+        `hold` they rest on the first.
+        """
+        if self._blind_start and self._source < self._newest_back:
+            return
         for back, counts in ((self._newest_back, self.tally.newest), (self._oldest_back, self.tally.oldest)):
             counts[self._step - self._reads[max(0, self._source - back)]] += 1
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 NOT_APPLIED = -1
+_TRIES = 64
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,15 @@ class Replay:
         rows: int,
         gamma_decision: float = 1.0,
         gamma_step: float = 1.0,
+        dtype: type[np.generic] = np.float32,
     ) -> None:
-        """`gamma_decision` discounts once per decision, `gamma_step` once per environment step a decision lasts."""
+        """`gamma_decision` discounts once per decision, `gamma_step` once per environment step a decision lasts.
+
+        `dtype` is how observations are stored (bytes for frames); they are served as float32.
+        """
         self._rows, self._decisions = rows, decisions
         self._gamma_decision, self._gamma_step = gamma_decision, gamma_step
-        self.observations = np.empty((rows, observation_size), np.float32)
+        self.observations: NDArray[Any] = np.empty((rows, observation_size), dtype)
         self.actions = np.zeros((rows, action_size), np.float32)
         self.read = np.zeros(decisions, np.int64)
         self.applied = np.zeros(decisions, np.int64)
@@ -176,11 +181,24 @@ class Replay:
         """Finished decisions, uniformly; unfinished ones (an episode's last) are drawn again."""
         low = self._alive_from(window_ticks)
         chosen = rng.integers(low, self.decision_count, batch)
-        while True:
+        for _ in range(_TRIES):
             wrong = np.flatnonzero(~self.closed[chosen % self._decisions])
             if not len(wrong):
                 return chosen
             chosen[wrong] = rng.integers(low, self.decision_count, len(wrong))
+        # Hardly any is finished (many processes, few steps): draw among those that are.
+        live = np.arange(low, self.decision_count)
+        finished = live[self.closed[live % self._decisions]]
+        return finished[rng.integers(0, len(finished), batch)]
+
+    def ready(self, window_ticks: int) -> bool:
+        """Whether any decision can be drawn."""
+        if not self.closed_count:
+            return False
+        if self.decision_count <= self._decisions and self.row_count <= self._rows:
+            return True
+        live = np.arange(self._alive_from(window_ticks), self.decision_count) % self._decisions
+        return bool(self.closed[live[:_TRIES]].any() or self.closed[live].any())
 
     def fill(
         self, out: Sample, chosen: NDArray[np.int64], observation_ticks: Sequence[int], action_ticks: Sequence[int]
@@ -201,7 +219,10 @@ class Replay:
         for index, ticks in enumerate(observation_ticks):
             inside = self.read.take((pair - np.minimum(ticks, since)) % ring)
             rows[2 + index :: w] = np.where(ticks > since, self.first.take(ring_pair), inside)
-        np.take(self.observations, rows % self._rows, axis=0, out=out.observations, mode="clip")
+        if self.observations.dtype == np.float32:
+            np.take(self.observations, rows % self._rows, axis=0, out=out.observations, mode="clip")
+        else:
+            out.observations[:] = self.observations[rows % self._rows]
         for index, ticks in enumerate(action_ticks):
             read = self.read.take((pair - np.minimum(ticks, since)) % ring) % self._rows
             np.take(self.actions, read, axis=0, out=out.window_actions[:, index], mode="clip")
@@ -217,10 +238,12 @@ class Replay:
         known = np.ones(decisions.shape, np.bool_)
         for k in range(out.shape[1]):
             before = self.previous.take(decisions)
-            known &= before != NOT_APPLIED
+            # A predecessor that has been overwritten counts as none.
+            known &= before > max(NOT_APPLIED, self.decision_count - self._decisions - 1)
             decisions = np.where(known, before, 0) % self._decisions
-            rows = self.applied.take(decisions) % self._rows
-            np.take(self.actions, rows, axis=0, out=out[:, k], mode="clip")
+            rows = self.applied.take(decisions)
+            known &= rows >= self.row_count - self._rows
+            np.take(self.actions, rows % self._rows, axis=0, out=out[:, k], mode="clip")
             out[:, k] *= known[..., None]
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------

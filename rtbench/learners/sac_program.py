@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtbench.backends.torch_arithmetic import initial_parameters
-from rtbench.interaction.timing import timing
+from rtbench.interaction.timing import timeline_of
 from rtbench.learners.adam import Adam
 from rtbench.learners.base import Outcome
 from rtbench.learners.loop import Loop
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rtbench.learners.sac import Params
 
 Array = NDArray[np.float32]
+_PROBE_STEPS, _SLACK, _SPARE = 4000, 1.1, 1024
 
 
 class SACProgram:
@@ -87,20 +88,19 @@ class SACProgram:
     # ---- making ----------------------------------------------------------------------------------------------------
 
     def _new_replay(self, step_s: float) -> Replay:
+        """Room for `replay_size` applied decisions and every row and inference that comes with them.
+
+        How many those are is read off a stretch of the interaction's own timeline; the slack is for what is drawn.
+        """
         cell, p = self._cell, self._p
-        source = timing(cell.interaction, len(self.graph.layers), step_s)
-        mean = 1.0
-        if source.source is not None:
-            model = source.model(0)
-            assert model is not None
-            mean = max(1.0, model.mean_ns() / source.step_ns / cell.interaction.processes)
-        # Decisions outlive their rows only where drawn times exceed their mean by more than this slack.
-        decisions = min(p.replay_size, cell.budget.steps + 4096)
-        rows = ceil(decisions * mean * 1.1) + 4096
+        timeline = timeline_of(cell.interaction, len(self.graph.layers), step_s, _PROBE_STEPS, 0, "replay size")
+        applied = max(1, int((timeline.source >= 0).sum()))
+        kept = min(p.replay_size, cell.budget.steps)
+        rows = ceil(kept * _SLACK * timeline.steps / applied) + _SPARE
         per_step = cell.budget.unit == "env_steps"
         return Replay(
             *self._sizes,
-            decisions=decisions,
+            decisions=ceil(rows * _SLACK * max(1.0, len(timeline.started_ns) / timeline.steps)) + _SPARE,
             rows=rows,
             gamma_decision=1.0 if per_step else p.gamma,
             gamma_step=p.gamma if per_step else 1.0,
@@ -131,6 +131,7 @@ class SACProgram:
             phase=phase,
             recorder=self.replays[run] if training else None,
             spec=spec,
+            start=self._p.start,
         )
 
     def _explore(self, run: int) -> Callable[[Array], Array]:
@@ -138,7 +139,7 @@ class SACProgram:
         rng, size = self._rngs[run], self._sizes[1]
 
         def decide(output: Array) -> Array:
-            if self._done_units < self._p.learning_starts:
+            if self._done_units <= self._p.learning_starts:  # units are counted from 1 while they run
                 drawn: Array = rng.uniform(-1, 1, size).astype(np.float32)
                 return drawn
             mean, raw = output[:size], output[size:]
@@ -179,7 +180,7 @@ class SACProgram:
         self._done_units += 1
         for loop in self._loops:
             self._act(loop)
-        ready = all(replay.closed_count > 0 for replay in self.replays)
+        ready = all(replay.ready(self.actor.plan.window_ticks) for replay in self.replays)
         if self._done_units > self._p.learning_starts and ready:
             self.update()
         if self._done_units % budget.eval_every == 0 and budget.eval_episodes:
@@ -276,8 +277,19 @@ class SACProgram:
                 "train_return_mean": float(np.mean(loop.returns)) if loop.returns else None,
                 "updates": self._updates,
                 **loop.tally.columns(),
+                **self._graph_columns(),
             }
         )
+
+    def _graph_columns(self) -> dict[str, Any]:
+        """What the graph says of itself: its size, and paths that break the constraint of pipelined execution."""
+        interaction = self._cell.interaction
+        broken = self.graph.violations(interaction.delta or 1) if interaction.execution == "pipelined" else []
+        return {
+            "parameters": self.graph.parameter_count(),
+            "flops": self.graph.flops(),
+            "constraint_violation": "; ".join(broken) or None,
+        }
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

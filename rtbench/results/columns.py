@@ -110,6 +110,7 @@ COLUMNS: tuple[Column, ...] = (
         ("inference_time_p99_s", "float", "s", "the same, 99th percentile"),
         ("inference_time_max_s", "float", "s", "the same, greatest"),
         ("lateness_p99_s", "float", "s", "how late steps of a wall clock began"),
+        ("constraint_violation", "string", "", "paths that pass more layers than L(s, a) ≤ ⌊k/δ⌋ allows, or empty"),
     ),
     *_group(
         "cost",
@@ -120,6 +121,8 @@ COLUMNS: tuple[Column, ...] = (
         ("steps_per_s", "float", "env steps/s", "training speed with updates"),
         ("peak_memory_bytes", "int", "bytes", "greatest resident memory of the process"),
         ("batch_runs", "int", "runs", "runs trained in one program with this one"),
+        ("parameters", "int", "", "parameters of the policy"),
+        ("flops", "int", "FLOP", "operations of one pass through the policy's layers"),
     ),
     *_group(
         "machine",

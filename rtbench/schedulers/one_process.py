@@ -30,7 +30,10 @@ class FreeRunning(SchedulerState):
 
 
 class Aligned(FreeRunning):
-    """The next inference reads the first observation emitted after the world has taken the action (`sequential`)."""
+    """The next inference reads the first observation emitted once its action is handed over (`sequential`).
+
+    An actuator's latency comes on top: the world may take that action later.
+    """
 
     def start(self, process: int, now_ns: int) -> int:
         """The first emission from now on; that of this very instant counts."""
