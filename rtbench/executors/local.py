@@ -60,7 +60,8 @@ class LocalExecution:
     def run(self, jobs: Sequence[Job]) -> bool:
         """Execute all jobs; True if the execution was asked to stop (Ctrl-C or SIGTERM) before they were done."""
         waiting, tries = deque(jobs), dict.fromkeys((job.key for job in jobs), 0)
-        restore = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        # Not by way of SIGINT, which is ignored in a process that a shell started in the background.
+        restore = signal.signal(signal.SIGTERM, _interrupt)
         try:
             while waiting or self._running:
                 while waiting and len(self._running) < self.slots:
@@ -161,6 +162,10 @@ class LocalExecution:
         deadline = time.monotonic() + GRACE_SECONDS
         while self._running and time.monotonic() < deadline:
             self._next(deque(), dict.fromkeys(self._running, 0))
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def write_lost_rows(state: Path, job: Job, reason: str) -> None:

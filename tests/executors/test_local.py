@@ -53,7 +53,8 @@ def suite(folder: Path, *, steps=600, limit="10min", retries=0, seeds=1, archite
     return path
 
 
-def command(*arguments, **environment):
+def command(*arguments, background=False, **environment):
+    """A real `rtbench`; in the background as a shell starts it there, with SIGINT ignored."""
     return subprocess.Popen(
         [sys.executable, "-m", "rtbench.cli.main", *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -61,6 +62,7 @@ def command(*arguments, **environment):
         text=True,
         env=os.environ | {"RTBENCH_CHECKPOINT_SECONDS": "0.2", "OMP_NUM_THREADS": "1"} | environment,
         start_new_session=True,
+        preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if background else None,
     )
 
 
@@ -140,11 +142,13 @@ def test_killed_worker_is_tried_again_from_its_checkpoint(tmp_path, uninterrupte
     assert outcome_difference(uninterrupted, row) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_runner_keeps_everything(tmp_path, uninterrupted, number):
+@pytest.mark.parametrize(
+    ("number", "background"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True)]
+)
+def test_interrupted_runner_keeps_everything(tmp_path, uninterrupted, number, background):
     """Ctrl-C and SIGTERM: exit 130, an interrupted row, and the same command goes on."""
     path, state = suite(tmp_path, steps=3000), tmp_path / "state"
-    process = command("run", path, "--state", state)
+    process = command("run", path, "--state", state, background=background)
     assert wait_for_checkpoint(state, process, 1)
     process.send_signal(number)
     code, out, err = finished(process, timeout=60)

@@ -1,4 +1,4 @@
-"""The replay's rings against an unbounded list: what is served after wrapping is what was recorded, or is not served."""
+"""The replay's rings against an unbounded list: what is served after wrapping is what was recorded, or nothing."""
 
 from __future__ import annotations
 
