@@ -174,8 +174,9 @@ def write_lost_rows(state: Path, job: Job, reason: str) -> None:
 
     from rtbench.backends.machine import fingerprint
     from rtbench.executors.provenance import provenance
+    from rtbench.executors.worker import commit
     from rtbench.results.schema import new_row
-    from rtbench.results.store import FolderStore, KeyTaken, RowStore
+    from rtbench.results.store import FolderStore, RowStore
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for seed, attempt in zip(job.seeds, job.attempts, strict=True):
@@ -189,7 +190,4 @@ def write_lost_rows(state: Path, job: Job, reason: str) -> None:
             machine=fingerprint(job.threads),
             provenance=provenance(now),
         )
-        try:
-            RowStore(FolderStore(state)).write(row)
-        except KeyTaken:
-            continue
+        commit(RowStore(FolderStore(state)), row)

@@ -240,14 +240,31 @@ class Worker:
             provenance=provenance(self._started_utc),
             extras=extras,
         )
-        with contextlib.suppress(KeyTaken):  # another runner committed this attempt first: its row stands
-            self.rows.write(row)
+        row = commit(self.rows, row)
         self._hook(self.hook.hook.rtbench_run_finished, run_id=run_id, row=row)
         return {"run_id": run_id, "status": status, "reason": reason, "eval_return_final": row["eval_return_final"]}
 
     def _log(self, text: str) -> None:
         self.paths.log.parent.mkdir(parents=True, exist_ok=True)
         self.paths.log.write_text(text)
+
+
+def commit(rows: RowStore, row: dict[str, Any]) -> dict[str, Any]:
+    """Write an attempt's row; the row that stands.
+
+    Where another runner has written this attempt meanwhile, a finished result of its stands; anything else (it was
+    interrupted, it failed) is followed by this row as the next attempt, so that no result is lost.
+    """
+    while True:
+        try:
+            rows.write(row)
+        except KeyTaken:
+            known = rows.attempt(row["run_id"], row["attempt"])
+            if known is not None and known["status"] == "ok":
+                return known
+            row = {**row, "attempt": row["attempt"] + 1}
+        else:
+            return row
 
 
 def _flat(outcome: dict[str, Any]) -> list[Any]:

@@ -173,6 +173,13 @@ class RowStore:
         self.store.write_new(key, canonical_json(present).encode())
         return key
 
+    def attempt(self, run_id: str, attempt: int) -> Row | None:
+        """The row of one attempt; None if there is none or it cannot be read."""
+        try:
+            return self._read(f"rows/{run_id}.{attempt}.json")
+        except (InvalidResults, OSError, KeyError):
+            return None
+
     def scan(self) -> Scan:
         """All rows sorted by run and attempt; unreadable and foreign files become problems and are left alone."""
         rows: list[Row] = []
