@@ -128,6 +128,7 @@ class Worker:
             self._before_s, self._trained_s = extra["wall_s"], extra["trained_s"]
             self.tell("note", text=f"continues at {program.done_units:,} of {program.total_units:,}: {self.job.title}")
         self._advance(program, folder)
+        self._metrics(program)
         return program
 
     def _advance(self, program: Program, folder: CheckpointFolder) -> None:
@@ -171,6 +172,10 @@ class Worker:
         }
         self.tell("progress", **values)
         self.store.replace(self.paths.progress, canonical_json({**values, "run_ids": list(self.job.run_ids)}).encode())
+        self._metrics(program)
+
+    def _metrics(self, program: Program) -> None:
+        """Pass on to plugins what every run has reported since the last time."""
         for metrics in program.metrics():
             step = int(metrics.pop("step", program.done_units))
             for index, run_id in enumerate(self.job.run_ids):
