@@ -57,7 +57,8 @@ def command(*arguments, background=False, **environment):
         text=True,
         env=os.environ | {"RTBENCH_CHECKPOINT_SECONDS": "0.2", "OMP_NUM_THREADS": "1"} | environment,
         start_new_session=True,
-        preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if background else None,
+        # Set either way: what started the tests may itself have been started in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.SIG_DFL),
     )
 
 
