@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from rtbench import plugins
 from rtbench.cell import Cell
 from rtbench.errors import SuiteError
 from rtbench.executors.jobs import CHECKPOINTS, Job
-from rtbench.parts import PartUse
+from rtbench.parts import PartUse, canonical_json
 from rtbench.results.schema import Row
 from rtbench.results.store import FolderStore
 from rtbench.suites.expand import SuiteCell
@@ -23,6 +24,7 @@ from rtbench.suites.model import Suite
 Rerun = Literal["never", "failed", "stale", "all"]
 RERUN = ("never", "failed", "stale", "all")
 State = Literal["done", "missing", "failed", "timeout", "interrupted", "stale", "unsupported", "excluded"]
+SHORTEST_SECONDS = 5.0
 STATES = ("done", "missing", "interrupted", "failed", "timeout", "stale", "unsupported", "excluded")
 
 
@@ -63,8 +65,6 @@ class Estimate:
 
 def parse_only(conditions: Sequence[str], cells: Sequence[SuiteCell]) -> dict[str, dict[str, Any]]:
     """`architecture.label=SAC`, `environment.id=Hopper-v4`, `interaction.delta=1` as a match; several must all hold."""
-    import json
-
     match: dict[str, dict[str, Any]] = {}
     views = [view(cell.cell) for cell in cells]
     for condition in conditions:
@@ -166,7 +166,7 @@ def estimate(planned: Sequence[PlannedRun], rows: Iterable[Row]) -> Estimate:
     for run in planned:
         if not run.starts:
             continue
-        per_unit = speeds.get(_like(run.cell.cell)) or speeds.get(_like(run.cell.cell)[:2])
+        per_unit = next((speeds[key] for key in _alike(run.cell.cell) if key in speeds), None)
         reference = _reference(run.cell.cell.learner.name)
         if per_unit:
             measured += 1
@@ -184,28 +184,27 @@ def estimate(planned: Sequence[PlannedRun], rows: Iterable[Row]) -> Estimate:
     return Estimate(seconds / 3600, ", ".join(part for part in basis if part) or "nothing to start")
 
 
-def _like(cell: Cell) -> tuple[str, str, str]:
-    """Runs of about equal speed: learner and unit, environment, architecture."""
-    return (
-        f"{cell.learner.name}/{cell.budget.unit}",
-        str(dict(cell.environment.params)),
-        str(dict(cell.architecture.params)),
-    )
+def _alike(cell: Cell) -> list[tuple[str, str, str]]:
+    """Keys of runs of about equal speed, closest first: the network weighs more than the world."""
+    learner = f"{cell.learner.name}/{cell.budget.unit}"
+    environment, architecture = _key(cell.environment.params), _key(cell.architecture.params)
+    return [(learner, environment, architecture), (learner, "", architecture), (learner, environment, "")]
 
 
-def _speeds(rows: Iterable[Row]) -> dict[tuple[str, ...], float]:
+def _key(params: Mapping[str, Any]) -> str:
+    return canonical_json(dict(params))
+
+
+def _speeds(rows: Iterable[Row]) -> dict[tuple[str, str, str], float]:
     """Seconds per budget unit by likeness, evaluation included; runs too short to tell are left out."""
-    import json
-
-    found: dict[tuple[str, ...], list[float]] = {}
+    found: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
         budget = json.loads(row["budget_json"])
-        if row["status"] != "ok" or not row["wall_s"] or row["wall_s"] < 5:
+        if row["status"] != "ok" or not row["wall_s"] or row["wall_s"] < SHORTEST_SECONDS:
             continue
         learner = f"{row['learner_name']}/{budget['unit']}"
-        environment = str(json.loads(row["environment_params_json"]))
-        architecture = str(json.loads(row["architecture_params_json"]))
-        for key in ((learner, environment, architecture), (learner, environment)):
+        environment, architecture = row["environment_params_json"], row["architecture_params_json"]
+        for key in ((learner, environment, architecture), (learner, "", architecture), (learner, environment, "")):
             found.setdefault(key, []).append(row["wall_s"] / budget["steps"])
     return {key: median(values) for key, values in found.items()}
 

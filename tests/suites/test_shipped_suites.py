@@ -57,9 +57,9 @@ def test_budgets_and_profiles() -> None:
     assert (paper.budget.steps, paper.budget.eval_every, paper.budget.final_eval_episodes) == (1_000_000, 20_000, 100)
     assert (short.budget.steps, len(short.seeds)) == (100_000, 3)
     few = expand(smoke, support=False)
-    assert len(few) == 4
+    assert len(few) == 5
     assert all(cell.cell.learner.params["learning_starts"] == 500 for cell in few)
-    assert sum(cell.cell.budget.steps for cell in few) == 6_000
+    assert sum(cell.cell.budget.steps for cell in few) == 7_500
 
 
 def test_quickstart_shows_delay_beside_no_delay() -> None:
