@@ -207,7 +207,21 @@ def verify(found: Entry) -> None:
     elif found.kind in {"commands", "suites"}:
         found.load()
     else:
-        part_class(found.kind, found.name)
+        _verify_part(part_class(found.kind, found.name), found)
+
+
+def _verify_part(part: type[Part], found: Entry) -> None:
+    """PluginError if a part's class lacks what its kind must have, or its `Params` are not frozen."""
+    lacking = sorted(getattr(part, "__abstractmethods__", ()))
+    if lacking:
+        raise PluginError(f"{found.kind} {found.name!r} has no {' and no '.join(lacking)}", place=found.target)
+    parameters = getattr(part.Params, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
+        raise PluginError(
+            f"the Params of {found.kind} {found.name!r} must be a frozen dataclass",
+            place=found.target,
+            hint="write @dataclass(frozen=True) above it",
+        )
 
 
 def use(kind: str, name: str, given: dict[str, Any] | None = None, *, label: str = "", place: str = "") -> PartUse:

@@ -165,6 +165,7 @@ def root_command() -> Any:
 
 def run_command_line(args: Sequence[str]) -> int:
     """Run one command line; the exit code. Every error ends here as words on the error stream."""
+    output.invocation[:] = args
     try:
         result = root_command().main(args=list(args) or ["--help"], prog_name="rtbench", standalone_mode=False)
     except KeyboardInterrupt:

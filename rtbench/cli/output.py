@@ -15,6 +15,9 @@ from rtbench.errors import RtbenchError, SuiteError
 DEBUG_VARIABLE = "RTBENCH_DEBUG"
 """Set by --debug, so that the processes a command starts know of it."""
 
+invocation: list[str] = []
+"""The arguments this process was called with, so that a hint can repeat them whole."""
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -34,6 +37,17 @@ def emit(data: Any, *, json: bool, render: Callable[[], None]) -> None:
 def line(text: str = "") -> None:
     """One line on standard output."""
     typer.echo(text)
+
+
+def same_command(name: str, *, without: Sequence[str] = ()) -> str:
+    """The command as it was typed, under another command's name, for a hint; `without` drops flags."""
+    import shlex
+
+    kept = [argument for argument in invocation if argument not in without]
+    at = next((index for index, argument in enumerate(kept) if not argument.startswith("-")), None)
+    if at is not None:
+        kept[at] = name
+    return shlex.join(["rtbench", *kept])
 
 
 def note(text: str) -> None:

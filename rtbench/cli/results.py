@@ -195,14 +195,30 @@ def _told(boards: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _suites(given: str | None, folder: Path) -> list[str]:
-    """The suite asked for, or every one that has rows or a committed leaderboard."""
+    """The suite asked for, or every one here that has rows or a committed leaderboard.
+
+    Rows of a suite that is not installed here (somebody's own) are named and left out; they stop nobody else's.
+    """
     from rtbench.results.export import read_submissions
     from rtbench.results.pages import read_digests
+    from rtbench.suites.model import find_suite
 
+    if not folder.is_dir() and folder != RESULTS:  # asked for by name; a fresh checkout may have no results yet
+        raise SuiteError("no such folder", place=f"--results {folder}", hint="rtbench results export SUITE makes one")
     if given:
         return [given]
     rows = read_submissions(folder / "submissions")
-    return sorted({row["suite"] for row in rows} | set(read_digests(folder / "leaderboards")))
+    found = []
+    for name in sorted({row["suite"] for row in rows} | set(read_digests(folder / "leaderboards"))):
+        try:
+            find_suite(name)
+        except SuiteError:
+            count = sum(row["suite"] == name for row in rows)
+            hint = "install its plugin, or name its .toml file instead"
+            note(f"warning: suite {name!r} is not installed here: {count} rows left out ({hint})")
+            continue
+        found.append(name)
+    return found
 
 
 def _board(name: str, folder: Path) -> Any:
@@ -257,7 +273,8 @@ def results_export(
 
     def render() -> None:
         line(f"wrote {path}")
-        line(f"next: rtbench leaderboard build {loaded.name}")
+        shown = suite if suite.endswith(".toml") else loaded.name
+        line(f"next: rtbench leaderboard build {shown}" + ("" if folder == RESULTS else f" --results {folder}"))
 
     emit({"schema_version": 1, "written": str(path), "rows": len(fresh)}, json=json, render=render)
     for problem in scan.problems:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtbench.cli.output import JsonOption, emit, line, note, table
+from rtbench.cli.output import JsonOption, emit, line, note, same_command, table
 from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption, SuiteArgument
 from rtbench.errors import SuiteError
 
@@ -66,9 +66,19 @@ def plan(
             {f"{run.state}: {run.why}" for run in planned if run.state in ("unsupported", "excluded")}
         ):
             line(reason)
-        line(f"next: rtbench run {suite}" + (f" --profile {profile}" if profile != "paper" else ""))
+        line(_plan_hint(planned))
 
     emit(data, json=json, render=render)
+
+
+def _plan_hint(planned: list[PlannedRun]) -> str:
+    """What to do after looking at a plan."""
+    if any(run.starts for run in planned):
+        return f"next: {same_command('run', without=('--runs',))}"
+    stale = sum(run.state == "stale" for run in planned)
+    if stale:
+        return f"nothing starts; {stale} results are stale: {same_command('run', without=('--runs',))} --rerun stale"
+    return "nothing to start; next: rtbench report"
 
 
 def run(
@@ -81,7 +91,7 @@ def run(
     threads: Annotated[int, typer.Option(help="Threads of arithmetic per process.")] = 1,
     batch: Annotated[int, typer.Option(help="Seeds of one cell trained in one process.")] = 1,
     executor: Annotated[str, typer.Option(help="Where runs are executed; see rtbench list executors.")] = "local",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before long work.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="On a terminal, do not ask before long work.")] = False,
     state: StateOption = STATE,
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
@@ -110,13 +120,17 @@ def run(
         typer.confirm(f"This is about {_hours(cost.core_hours)} of work. Go on?", abort=True)
     stopped = False
     if work:
-        state.mkdir(parents=True, exist_ok=True)
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SuiteError(f"cannot make the folder: {error.strerror}", place=f"--state {state}") from None
         with display:
             stopped = execution.run(work)
     fine = ("ok", "interrupted") if stopped else ("ok",)  # interrupted without being asked: a full disk, say
     failed = [found for found in display.finished.values() if found["status"] not in fine]
     unsupported = [found for found in planned if found.state == "unsupported"]
-    _end(suite, profile, loaded, display.finished, failed, unsupported, stopped, state, results, json)
+    stale = sum(found.state == "stale" and not found.starts for found in planned)
+    _end(suite, profile, loaded, display.finished, failed, unsupported, stale, stopped, state, results, json)
     return STOPPED if stopped else FAILED if failed else 0
 
 
@@ -127,6 +141,7 @@ def _end(
     finished: dict[str, dict[str, Any]],
     failed: list[dict[str, Any]],
     unsupported: list[PlannedRun],
+    stale: int,
     stopped: bool,
     state: Path,
     results: Path,
@@ -143,7 +158,7 @@ def _end(
         return
     if stopped:
         line()
-        line(f"stopped; everything is kept. Continue with: rtbench run {suite}{chosen}")
+        line(f"stopped; everything is kept. Continue with: {same_command('run')}")
         return
     line()
     report(suite, profile=profile, state=state, folder=results, json=False)
@@ -154,7 +169,12 @@ def _end(
     for reason in sorted({found.why for found in unsupported}):
         note(f"unsupported: {reason}")
     if failed:
-        note(f"{len(failed)} run(s) did not succeed; the others are kept. Again: rtbench run {suite}{chosen}")
+        note(f"{len(failed)} run(s) did not succeed; the others are kept. Again: {same_command('run')}")
+    if stale:
+        note(
+            f"{stale} result(s) are stale: a part's code has changed since. "
+            f"To compute them anew: {same_command('run')} --rerun stale"
+        )
 
 
 def status(
@@ -207,6 +227,8 @@ def _plan(
 
     if rerun not in RERUN:
         raise SuiteError(f"unknown choice {rerun!r}", place="--rerun", given=rerun, allowed=RERUN)
+    if state.exists() and not state.is_dir():
+        raise SuiteError("the local state is a folder, and this is none", place=f"--state {state}")
     chosen: Rerun = rerun  # type: ignore[assignment]
     loaded = load_suite(suite, profile)
     cells, problems = expand_with_plugins(loaded)

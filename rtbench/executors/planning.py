@@ -127,15 +127,13 @@ def _planned(cell: SuiteCell, seed: int, run_id: str, row: Row | None, rerun: Re
         return answer("missing", True, "no result yet")
     if row["status"] == "interrupted":
         return answer("interrupted", True, "continues from its checkpoint")
-    if rerun == "all":
-        return answer("done" if row["status"] == "ok" else row["status"], True, "--rerun all")
     if row["status"] != "ok":
         starts = rerun != "never"
         return answer(row["status"], starts, f"attempt {row['attempt']}: {row['reason']}")
     changed = stale_parts(row, cell.cell)
     if changed:
-        return answer("stale", rerun == "stale", f"changed since: {', '.join(changed)}")
-    return answer("done", False, "has a result")
+        return answer("stale", rerun in ("stale", "all"), f"changed since: {', '.join(changed)}")
+    return answer("done", rerun == "all", "--rerun all" if rerun == "all" else "has a result")
 
 
 def stale_parts(row: Row, cell: Cell) -> list[str]:

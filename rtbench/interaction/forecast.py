@@ -236,7 +236,9 @@ def _answer(simulator: _Simulator, rows: list[Row], enough: list[Enough]) -> str
     parts = [f"With {duration(simulator.model().mean_ns())} of inference and a step of {duration(step_ns)}"]
     single = next((row for row in rows if row.processes == 1 and row.execution == "sequential"), None)
     said = []
-    if single:
+    if single and single.summary.action_interval_steps is None:
+        said.append("hardly any action arrives within the steps simulated (ask for more with --steps)")
+    elif single:
         said.append(
             f"one process acts {single.summary.actions_per_s:.4g} times a second and leaves "
             f"{single.summary.inaction_share:.1%} of the steps without a new action"
@@ -263,7 +265,16 @@ def _answer(simulator: _Simulator, rows: list[Row], enough: list[Enough]) -> str
             said.append(
                 f"about {one.formula} processes would be enough under {one.scheduler}, too many to simulate here"
             )
-    return ", ".join([*parts, "; ".join(said)]) + "." if said else parts[0] + " nothing was simulated."
+    if not said:
+        return parts[0] + " nothing was simulated."
+    answer = ", ".join([*parts, "; ".join(said)]) + "."
+    if simulator.question.latency.distribution != "constant":
+        answer += (
+            " Inference time varies here, so this holds for these steps and this seed: a longer run meets slower"
+            " inferences, and a scheduler that does not restore its phases may need more processes,"
+            " or never have enough."
+        )
+    return answer
 
 
 def _ages(words: str, summary: TimelineSummary, step_ns: int) -> str:

@@ -49,7 +49,10 @@ class StaggeredMaxState(SchedulerState):
 class StaggeredMax(Scheduler):
     """N processes staggered by the maximum inference time (Staggered Asynchronous Inference, Algorithm 1).
 
-    The interval between actions settles at max(τ_M, τ̂max / N); no step lacks an action from N = ⌈τ̂max / τ_M⌉ on.
+    With a constant inference time the interval between actions settles at max(τ_M, τ̂max / N), and no step lacks an
+    action from N = ⌈τ̂max / τ_M⌉ on. Every action is held until τ̂max after its start. Where times vary the algorithm
+    moves phases only when a new maximum appears and never restores them, so processes stay bunched, more of them need
+    not help, and τ̂max, which never shrinks, keeps ageing every action by the slowest inference ever seen.
     """
 
     @classmethod

@@ -59,7 +59,8 @@ def line_of(text: str, path: Sequence[Key]) -> int | None:
     if best is None:
         return None
     depth, number = best
-    if depth < len(path) and isinstance(index := path[depth], int):
+    opens = lines[number - 1].split("#")[0].rstrip().endswith("[")  # else the value stands on the key's own line
+    if opens and depth < len(path) and isinstance(index := path[depth], int):
         return _entry_line(lines, number, index) or number
     return number
 

@@ -98,7 +98,7 @@ def test_report_has_the_sections_of_plugins_and_survives_a_broken_one(
 
 
 def test_from_export_to_a_checked_leaderboard(suite: str) -> None:
-    assert "next: rtbench leaderboard build tiny" in call("results", "export", suite)
+    assert f"next: rtbench leaderboard build {suite}" in call("results", "export", suite)
     assert "already" in call("results", "export", suite)
     assert "1 submissions checked" in call("results", "check")
     call("leaderboard", "build")
@@ -133,3 +133,11 @@ def test_checks_of_an_empty_repository_pass(tmp_path: Path, monkeypatch: pytest.
     assert "0 leaderboards" in call("leaderboard", "check")
     assert "nothing to build" in call("leaderboard", "build")
     assert "no such folder" in str(failing("results", "check"))
+    assert "no such folder" in str(failing("leaderboard", "check", "--results", "elsewhere"))
+
+
+def test_rows_of_a_suite_that_is_not_here_stop_nobody(suite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's own suite: its rows are named and left out, and checked where its file is given."""
+    call("results", "export", suite)
+    monkeypatch.setenv("RTBENCH_DISABLE_PLUGINS", "1")
+    assert "0 leaderboards" in call("leaderboard", "check")
