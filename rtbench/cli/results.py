@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtbench.cli.output import JsonOption, emit, line, note, table
-from rtbench.errors import InvalidResults, SuiteError
+from rtbench.errors import InvalidResults, RtbenchError, SuiteError
 
 if TYPE_CHECKING:
     from rtbench.results.report import Report, ReportLine
@@ -212,7 +212,7 @@ def _suites(given: str | None, folder: Path) -> list[str]:
     for name in sorted({row["suite"] for row in rows} | set(read_digests(folder / "leaderboards"))):
         try:
             find_suite(name)
-        except SuiteError:
+        except RtbenchError:  # unknown, or its plugin is broken
             count = sum(row["suite"] == name for row in rows)
             hint = "install its plugin, or name its .toml file instead"
             note(f"warning: suite {name!r} is not installed here: {count} rows left out ({hint})")

@@ -12,7 +12,7 @@ from helpers.samples import hand_row, install_parts, write_suite
 from typer.testing import CliRunner
 
 from rtbench.cli import results as commands
-from rtbench.errors import InvalidResults, StaleLeaderboard
+from rtbench.errors import InvalidResults, StaleLeaderboard, SuiteError
 from rtbench.results.store import FolderStore, RowStore
 from rtbench.suites.expand import expand
 from rtbench.suites.model import load_suite
@@ -139,5 +139,9 @@ def test_checks_of_an_empty_repository_pass(tmp_path: Path, monkeypatch: pytest.
 def test_rows_of_a_suite_that_is_not_here_stop_nobody(suite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody's own suite: its rows are named and left out, and checked where its file is given."""
     call("results", "export", suite)
-    monkeypatch.setenv("RTBENCH_DISABLE_PLUGINS", "1")
+
+    def nowhere(name: str) -> Path:
+        raise SuiteError(f"unknown suite {name!r}")
+
+    monkeypatch.setattr("rtbench.suites.model.find_suite", nowhere)
     assert "0 leaderboards" in call("leaderboard", "check")
