@@ -66,19 +66,19 @@ def plan(
             {f"{run.state}: {run.why}" for run in planned if run.state in ("unsupported", "excluded")}
         ):
             line(reason)
-        line(_plan_hint(planned))
+        line(_plan_hint(planned, suite, profile))
 
     emit(data, json=json, render=render)
 
 
-def _plan_hint(planned: list[PlannedRun]) -> str:
+def _plan_hint(planned: list[PlannedRun], suite: str, profile: str) -> str:
     """What to do after looking at a plan."""
     if any(run.starts for run in planned):
         return f"next: {same_command('run', without=('--runs',))}"
     stale = sum(run.state == "stale" for run in planned)
     if stale:
         return f"nothing starts; {stale} results are stale: {same_command('run', without=('--runs',))} --rerun stale"
-    return "nothing to start; next: rtbench report"
+    return f"nothing to start; next: rtbench report {suite}" + (f" --profile {profile}" if profile != "paper" else "")
 
 
 def run(
