@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from rtbench.errors import PluginError, SuiteError
@@ -287,16 +288,33 @@ def _register(manager: Any, plugin: Any, name: str, distribution: str) -> None:
 
 
 def sources(part_use: PartUse) -> dict[str, str]:
-    """Where a part comes from: distribution, version and a digest of its module's source (for *stale*)."""
-    import hashlib
-    from pathlib import Path
-
+    """Where a part comes from: distribution, version and a digest of its source (for *stale*)."""
     found = entry(part_use.kind, part_use.name)
-    module = found.target.split(":")[0]
+    digest = source_digest(found.target.split(":")[0], core=found.distribution == CORE)
+    return {"distribution": found.distribution, "version": found.version, "source_digest": digest}
+
+
+@functools.cache
+def source_digest(module: str, *, core: bool = False) -> str:
+    """A digest of a module and its neighbours in the same package, among which a part's real work may lie.
+
+    A part of the core also rests on the modules directly in `rtbench` (the graph, its running, seeds).
+    """
+    import hashlib
+
     spec = importlib.util.find_spec(module)
     origin = Path(spec.origin) if spec and spec.origin else None
-    digest = hashlib.sha256(origin.read_bytes()).hexdigest()[:16] if origin and origin.is_file() else ""
-    return {"distribution": found.distribution, "version": found.version, "source_digest": digest}
+    if origin is None or not origin.is_file():
+        return ""
+    files = {origin}
+    if "." in module:  # a module of its own has the whole of site-packages for neighbours
+        files |= set(origin.parent.glob("*.py"))
+    if core:
+        files |= set(Path(__file__).parent.glob("*.py"))
+    content = hashlib.sha256()
+    for path in sorted(files, key=lambda path: (path.parent.name, path.name)):
+        content.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return content.hexdigest()[:16]
 
 
 def call_each(caller: Any, given: dict[str, Any]) -> tuple[list[Any], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -242,3 +243,28 @@ def test_importing_the_ground_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_digest_covers_the_parts_package_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A changed neighbour in the package changes it; a module that stands alone has no neighbours."""
+    package = tmp_path / "acme_digest"
+    package.mkdir()
+    for name in ("__init__", "part", "helper"):
+        (package / f"{name}.py").write_text(f"# {name}\n")
+    (tmp_path / "acme_alone.py").write_text("# alone\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def digests() -> tuple[str, str]:
+        plugins.source_digest.cache_clear()
+        return plugins.source_digest("acme_digest.part"), plugins.source_digest("acme_alone")
+
+    before = digests()
+    assert before == digests()
+    (package / "helper.py").write_text("# changed\n")
+    (tmp_path / "acme_other.py").write_text("# new\n")
+    after = digests()
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+    assert plugins.source_digest("rtbench.learners.sac", core=True) != plugins.source_digest("rtbench.learners.sac")
