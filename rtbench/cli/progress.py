@@ -16,7 +16,7 @@ LINE_SECONDS = 10.0
 class Display:
     """Told of events by an executor; counts what became of every run."""
 
-    def __init__(self, jobs: Sequence[Job], *, quiet: bool = False, seconds_per_run: float | None = None) -> None:
+    def __init__(self, jobs: Sequence[Job], *, quiet: bool = False) -> None:
         self.jobs: Mapping[str, Job] = {job.key: job for job in jobs}
         self.finished: dict[str, dict[str, Any]] = {}
         self._wanted = sum(len(job.seeds) for job in jobs)

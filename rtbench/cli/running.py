@@ -108,12 +108,12 @@ def run(
     cost = estimate(planned, [*rows, *_submitted(results)])
     work = make_jobs(loaded, planned, batch=batch, threads=threads)
     part = build(use("executors", executor, {"jobs": jobs, "threads": threads, "retries": loaded.retries}))
-    with Display(work, quiet=json) as display:
-        execution = part.make(state, display)
-        slots = getattr(execution, "slots", 1)
-        if not json:
-            line(f"{loaded.title} ({loaded.name}, profile {loaded.profile})")
-            line(f"{len(planned)} runs: " + ", ".join(f"{count} {name}" for name, count in counts(planned).items()))
+    display = Display(work, quiet=json)
+    execution = part.make(state, display)
+    slots = getattr(execution, "slots", 1)
+    if not json:
+        line(f"{loaded.title} ({loaded.name}, profile {loaded.profile})")
+        line(f"{len(planned)} runs: " + ", ".join(f"{count} {name}" for name, count in counts(planned).items()))
     if work and not json:
         line(f"{len(work)} to do, about {_hours(cost.core_hours)} on {slots} at a time ({cost.basis})")
     if cost.core_hours > CONFIRM_HOURS and not yes and sys.stdin.isatty():
