@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from helpers.distribution import write_distribution
 
 from rtbench.suites.expand import expand
 from rtbench.suites.model import load_suite
@@ -22,17 +23,16 @@ def block(first: str, last: str) -> str:
 
 
 def test_the_tutorials_plugin_and_suite_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = tmp_path / "site"
-    info = site / "yourname_wavefront-0.1.0.dist-info"
-    info.mkdir(parents=True)
     project = tomllib.loads(block("# pyproject.toml of your package", "That is all"))
     points = project["project"]["entry-points"]["rtbench.architectures"]
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: yourname-wavefront\nVersion: 0.1.0\n")
     listed = "\n".join(f"{name} = {target}" for name, target in points.items())
-    (info / "entry_points.txt").write_text(f"[rtbench.architectures]\n{listed}\n")
-    (site / "your_package").mkdir()
     source = block("# your_package/wavefront.py", "    # pyproject.toml of your package")
-    (site / "your_package" / "wavefront.py").write_text(source)
+    site = write_distribution(
+        tmp_path / "site",
+        "yourname-wavefront",
+        f"[rtbench.architectures]\n{listed}\n",
+        {"your_package/wavefront.py": source},
+    )
     monkeypatch.syspath_prepend(str(site))
 
     path = tmp_path / "mine.toml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from helpers.distribution import write_distribution
 from helpers.executors_common import only_row, run, suite
 
 HOOKS = """
@@ -42,12 +43,8 @@ def rtbench_run_finished(run_id, row):
 
 
 def test_hooks_are_called_in_a_run(tmp_path):
-    site = tmp_path / "site"
-    info = site / "acme_hooks-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-hooks\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[rtbench]\nacme = acme_hooks\n")
-    (site / "acme_hooks.py").write_text(HOOKS)
+    points = "[rtbench]\nacme = acme_hooks\n"
+    site = write_distribution(tmp_path / "site", "acme-hooks", points, {"acme_hooks.py": HOOKS})
     log = tmp_path / "log.jsonl"
     path, state = suite(tmp_path, steps=3000), tmp_path / "state"
     code, out, err = run(path, state, PYTHONPATH=str(site), ACME_LOG=str(log))

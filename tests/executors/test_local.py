@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.distribution import write_distribution
 from helpers.executors_common import command, finished, only_row, run, suite
 
 from rtbench.results.schema import outcome_difference
@@ -124,12 +125,8 @@ class Fails(Architecture):
 @pytest.fixture
 def broken(tmp_path):
     """A distribution whose architecture fails in the way it is asked to."""
-    site = tmp_path / "site"
-    info = site / "acme_nets-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-nets\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[rtbench.architectures]\nacme/fails = acme_nets:Fails\n")
-    (site / "acme_nets.py").write_text(BROKEN)
+    points = "[rtbench.architectures]\nacme/fails = acme_nets:Fails\n"
+    site = write_distribution(tmp_path / "site", "acme-nets", points, {"acme_nets.py": BROKEN})
     return {"PYTHONPATH": str(site)}
 
 
