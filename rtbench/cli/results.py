@@ -68,7 +68,8 @@ def report(
 def _rows(state: Path, folder: Path) -> tuple[list[Row], list[str]]:
     """Rows of the local state and of submissions, and what could not be read."""
     from rtbench.results.export import read_submission, submission_files
-    from rtbench.results.store import FolderStore, RowStore, latest
+    from rtbench.results.rows import RowStore, latest
+    from rtbench.results.store import FolderStore
 
     scan = RowStore(FolderStore(state)).scan()
     rows, problems = list(latest(scan.rows).values()), list(scan.problems)
@@ -252,8 +253,9 @@ def results_export(
 ) -> None:
     """Write the suite's finished runs that no submission has yet as one new submission."""
     from rtbench.results.export import export, read_submissions
+    from rtbench.results.rows import RowStore
     from rtbench.results.schema import row_digest
-    from rtbench.results.store import FolderStore, RowStore
+    from rtbench.results.store import FolderStore
     from rtbench.suites.model import load_suite
 
     loaded = load_suite(suite)
@@ -283,7 +285,7 @@ def results_export(
 
 def _of_suite(suite: Suite, rows: Sequence[Row]) -> list[Row]:
     """The newest attempt of runs that the suite started or that are cells of one of its profiles."""
-    from rtbench.results.store import latest
+    from rtbench.results.rows import latest
     from rtbench.suites.expand import expand
     from rtbench.suites.model import load_suite
 

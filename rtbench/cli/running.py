@@ -221,7 +221,8 @@ def _plan(
 ) -> tuple[Suite, list[PlannedRun], list[Row]]:
     """The suite, its runs as they stand, and all local rows."""
     from rtbench.executors.planning import RERUN, parse_only, plan_runs
-    from rtbench.results.store import FolderStore, RowStore, latest
+    from rtbench.results.rows import RowStore, latest
+    from rtbench.results.store import FolderStore
     from rtbench.suites.added import expand_with_plugins
     from rtbench.suites.model import load_suite
 

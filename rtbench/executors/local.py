@@ -175,8 +175,9 @@ def write_lost_rows(state: Path, job: Job, reason: str) -> None:
     from rtbench.backends.machine import fingerprint
     from rtbench.executors.provenance import provenance
     from rtbench.executors.worker import commit
+    from rtbench.results.rows import RowStore
     from rtbench.results.schema import new_row
-    from rtbench.results.store import FolderStore, RowStore
+    from rtbench.results.store import FolderStore
 
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for seed, attempt in zip(job.seeds, job.attempts, strict=True):

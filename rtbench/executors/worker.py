@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import json
 import math
 import os
@@ -22,8 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbench.executors.jobs import Job, StatePaths
+from rtbench.files import CannotWrite
 from rtbench.parts import canonical_json
-from rtbench.results.store import FolderStore, KeyTaken, RowStore
+from rtbench.results.rows import RowStore
+from rtbench.results.store import FolderStore, KeyTaken
 
 if TYPE_CHECKING:
     from rtbench.learners.base import Program
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 BUSY = 75
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-CHECKPOINT_SHARE = 0.02
+CHECKPOINT_SHARE = 0.01
 CHECKPOINT_SECONDS = float(os.environ.get("RTBENCH_CHECKPOINT_SECONDS", "20"))
 """Seconds between checkpoints, unless writing one costs more than its share; the variable is for tests."""
 PROGRESS_SECONDS = 1.0
@@ -104,9 +104,8 @@ class Worker:
         except MemoryError as error:
             return self._finish("failed", f"out of memory: {error}", error_type="MemoryError")
         except Exception as error:  # one failing run never stops the rest: it gets its row and its traceback a file
-            if isinstance(error, OSError) and error.errno in NO_ROOM:
-                reason = f"cannot write the checkpoint: {error.strerror}; make room and run again"
-                return self._finish("interrupted", reason)
+            if isinstance(error, CannotWrite):
+                return self._finish("interrupted", f"{error.message} ({error.place}); {error.hint}")
             self._log(traceback.format_exc())
             return self._finish("failed", f"{error} (traceback: {self.paths.log})", error_type=type(error).__name__)
         return self._finish("ok", "", program=program)

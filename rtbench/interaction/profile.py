@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rtbench import files
 from rtbench.errors import InvalidResults, SuiteError
 from rtbench.parts import canonical_json
 
@@ -90,14 +92,9 @@ def write_profile(profile: LatencyProfile, path: Path | str) -> str:
     _check(profile, str(path))
     machine = _machine(profile)
     rows = [{"schema_version": SCHEMA_VERSION, **asdict(group), **machine} for group in profile.groups]
-    target = Path(path)
-    aside = target.with_name(target.name + ".part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema()), aside)
-        aside.replace(target)
-    except OSError as error:
-        raise SuiteError(f"cannot write the latency profile: {error.strerror or error}", place=str(path)) from None
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema()), buffer)
+    files.write(Path(path), buffer.getbuffer(), kind="profiles")
     return digest(profile)
 
 

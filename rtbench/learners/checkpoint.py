@@ -3,108 +3,93 @@
 from __future__ import annotations
 
 import io
-import os
 import re
+import shutil
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtbench.errors import RtbenchError
+from rtbench import files
 
 if TYPE_CHECKING:
     from rtbench.learners.base import Program
 
-FORMAT = 1
+FORMAT = 2
 KEEP = 2
-_STATE = re.compile(r"state-(\d{8})\.pt")
+_STATE = re.compile(r"state-(\d{6})-(\d{8})\.pt")
 
 
 class CheckpointFolder:
-    """`state-N.pt` holds everything small and how many segments belong to it; `segment-N.pt` what replay has gained.
+    """States, which hold everything small and name the segments that belong to them; segments, what replay has gained.
 
-    Files are written aside, flushed and renamed. A state is written after its segment, so a state that is there is
-    whole. A file that cannot be read is set aside and the state before it is used.
+    A state is written after its segment, so a state that is there is whole. A file that cannot be read is set aside
+    and the state before it is used. Every holder of the job's lease writes under its own fencing number: one that was
+    paused and overtaken writes beside what its successor continues, never over it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, fence: int = 0) -> None:
+        self.folder, self._fence = folder, fence
         self._number = 0
+        self._segments: list[str] = []
         self.notes: list[str] = []
         """A line for every file that could not be read."""
 
     def save(self, program: Program, extra: dict[str, Any]) -> None:
-        """Write the next generation; `extra` is the worker's own (elapsed time)."""
-        import torch
-
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the next generation; `extra` is the worker's own (elapsed time). CannotWrite if there is no room."""
+        name = f"{self._fence:06d}-{self._number + 1:08d}.pt"
+        # The state first, in memory: taking the segment moves the mark of what has been saved.
+        program_state, segment = plain(program.state()), f"segment-{name}"
+        self._write(segment, "segment", plain(program.appended()))
         self._number += 1
-        # The state first in memory: taking the segment moves the mark of what has been saved.
-        state = {"format": FORMAT, "program": plain(program.state()), "extra": extra}
-        self._write(self._segment(self._number), plain(program.appended()), torch)
-        self._write(self.folder / f"state-{self._number:08d}.pt", state, torch)
-        for path, number in self._states():
-            if number <= self._number - KEEP:
-                path.unlink()
+        self._segments.append(segment)
+        state = {"format": FORMAT, "program": program_state, "segments": self._segments, "extra": extra}
+        self._write(f"state-{name}", "checkpoint", state)
+        mine = [path for path, order in self._states() if order <= (self._fence, self._number)]
+        for path in mine[:-KEEP]:
+            path.unlink(missing_ok=True)
 
     def load(self, program: Program) -> dict[str, Any] | None:
         """Restore the newest whole generation; its `extra`, or None if there is none."""
-        import torch
-
-        for path, number in reversed(self._states()):
+        for path, (_, number) in reversed(self._states()):
             try:
-                state = self._read(path, torch)
-                segments = [self._read(self._segment(index), torch) for index in range(1, number + 1)]
-            except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-                path.rename(path.with_suffix(".unreadable"))
-                self.notes.append(f"{path.name}: {error}")
+                state = _read(path)
+                if state["format"] != FORMAT:
+                    raise ValueError(f"it has format {state['format']}, this rtbench reads {FORMAT}")
+                segments = [_read(self.folder / name) for name in state["segments"]]
+            except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, UnpicklingError) as error:
+                path.replace(path.with_suffix(".unreadable"))
+                self.notes.append(f"{path.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
                 continue
-            if state["format"] != FORMAT:
-                raise RtbenchError(
-                    f"this checkpoint has format {state['format']}, this rtbench reads {FORMAT}",
-                    place=str(path),
-                    hint="remove the folder to begin the run again",
-                )
             program.restore(numpy_again(state["program"]), [numpy_again(segment) for segment in segments])
-            self._number = number
+            self._number, self._segments = number, list(state["segments"])
             extra: dict[str, Any] = state["extra"]
             return extra
         return None
 
     def remove(self) -> None:
         """Delete all of it: the run's row is written."""
-        if self.folder.is_dir():
-            for path in sorted(self.folder.iterdir()):
-                path.unlink()
-            self.folder.rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _segment(self, number: int) -> Path:
-        return self.folder / f"segment-{number:08d}.pt"
-
-    def _states(self) -> list[tuple[Path, int]]:
+    def _states(self) -> list[tuple[Path, tuple[int, int]]]:
+        """States in the order they were written: by fencing number, then generation."""
         found = [(path, _STATE.fullmatch(path.name)) for path in self.folder.glob("state-*.pt")]
-        return sorted(((path, int(match.group(1))) for path, match in found if match), key=lambda pair: pair[1])
+        order = [(path, (int(match.group(1)), int(match.group(2)))) for path, match in found if match]
+        return sorted(order, key=lambda pair: pair[1])
 
-    def _write(self, path: Path, value: Any, torch: Any) -> None:
-        aside = path.with_suffix(f".aside-{os.getpid()}")
+    def _write(self, name: str, kind: str, value: Any) -> None:
+        import torch
+
         buffer = io.BytesIO()  # torch reports a full disk as an error of its own making; a plain file says what it is
         torch.save(value, buffer)
-        try:
-            with aside.open("wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        files.write(self.folder / name, buffer.getbuffer(), kind=kind)
 
-    def _read(self, path: Path, torch: Any) -> Any:
-        return torch.load(path, weights_only=True, map_location="cpu")
+
+def _read(path: Path) -> Any:
+    import torch
+
+    return torch.load(path, weights_only=True, map_location="cpu")
 
 
 def plain(value: Any) -> Any:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from rtbench.errors import InvalidResults
 from rtbench.results.columns import FINAL_STATUSES
 from rtbench.results.plausible import implausible
+from rtbench.results.rows import latest
 from rtbench.results.schema import Row, arrow_schema, identity_problem, normal_row, row_digest
-from rtbench.results.store import FolderStore, KeyTaken, latest
+from rtbench.results.store import FolderStore, KeyTaken
 from rtbench.suites.identity import digest
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def export(rows: Iterable[Row], folder: Path | str, *, suite: str, allow_dirty: 
         )
     name = f"{suite.replace('/', '--')}-{content_digest(chosen)[:DIGEST_LETTERS]}.parquet"
     with contextlib.suppress(KeyTaken):  # the name is the content's digest: these rows are there already
-        FolderStore(folder).write_new(name, _parquet(chosen))
+        FolderStore(folder, kind="submission").write_new(name, _parquet(chosen))
     return Path(folder) / name
 
 

@@ -26,7 +26,7 @@ def file_stem(suite: str) -> str:
 
 def write(board: Leaderboard, folder: Path | str) -> list[Path]:
     """Write <suite>.parquet, .csv and .md, and the suite's line in DIGESTS; answers the paths."""
-    store = FolderStore(folder)
+    store = FolderStore(folder, kind="leaderboard")
     stem = file_stem(board.suite)
     contents = {
         f"{stem}.parquet": _parquet(board),

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from rtbench.cli import results as commands
 from rtbench.errors import InvalidResults, StaleLeaderboard, SuiteError
-from rtbench.results.store import FolderStore, RowStore
+from rtbench.results.rows import RowStore
+from rtbench.results.store import FolderStore
 from rtbench.suites.expand import expand
 from rtbench.suites.model import load_suite
 

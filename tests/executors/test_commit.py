@@ -6,7 +6,8 @@ import pytest
 from helpers.samples import hand_row
 
 from rtbench.executors.worker import commit
-from rtbench.results.store import FolderStore, RowStore
+from rtbench.results.rows import RowStore
+from rtbench.results.store import FolderStore
 
 
 @pytest.mark.parametrize("first", ["interrupted", "failed"])

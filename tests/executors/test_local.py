@@ -14,13 +14,14 @@ import pytest
 from helpers.distribution import write_distribution
 from helpers.executors_common import command, finished, only_row, run, suite
 
+from rtbench.results.rows import RowStore
 from rtbench.results.schema import outcome_difference
-from rtbench.results.store import FolderStore, RowStore
+from rtbench.results.store import FolderStore
 
 
 def wait_for_checkpoint(state, process, generation):
     """Until the checkpoint's generation is there, or the process ended."""
-    wanted = f"state-{generation:08d}.pt"
+    wanted = f"state-*-{generation:08d}.pt"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if any(Path(state).glob(f"checkpoints/*/{wanted}")):
@@ -170,7 +171,7 @@ def test_a_full_disk_loses_nothing(tmp_path, uninterrupted):
         check=False,
     )
     assert process.returncode == 1, process.stdout + process.stderr
-    assert "make room and run again" in process.stderr
+    assert "make room and run the same command again" in process.stderr
     assert only_row(state)["status"] == "interrupted"
     code, out, err = run(path, state)
     assert code == 0, out + err

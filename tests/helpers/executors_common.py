@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rtbench.results.store import FolderStore, RowStore
+from rtbench.results.rows import RowStore
+from rtbench.results.store import FolderStore
 
 SUITE = """
 schema_version = 1

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rtbench.errors import InvalidResults, SuiteError
+from rtbench.errors import InvalidResults
+from rtbench.files import CannotWrite
 from rtbench.interaction.profile import (
     MACHINE_FIELDS,
     LatencyProfile,
@@ -77,7 +78,7 @@ def test_nonsense_is_not_written(tmp_path, profile):
 
 def test_a_target_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SuiteError, match="cannot write"):
+    with pytest.raises(CannotWrite, match="cannot write"):
         write_profile(PROFILE, tmp_path / "file" / "profile.parquet")
 
 

@@ -93,12 +93,12 @@ def test_a_truncated_state_falls_back_to_the_one_before(tmp_path):
     for _ in range(20):
         program.advance()
     folder.save(program, {"n": 2})
-    newest = tmp_path / "state-00000002.pt"
+    newest = tmp_path / "state-000000-00000002.pt"
     newest.write_bytes(newest.read_bytes()[:1000])
     again, reopened = new("pipelined-aug"), CheckpointFolder(tmp_path)
     assert reopened.load(again) == {"n": 1}
     assert again.done_units == 50
-    assert any("state-00000002.pt" in note for note in reopened.notes)
+    assert any("state-000000-00000002.pt" in note for note in reopened.notes)
     assert finish(again) == finish(new("pipelined-aug"))
 
 
@@ -108,7 +108,7 @@ def test_two_generations_are_kept_and_segments_hold_only_what_is_new(tmp_path):
         for _ in range(20):
             program.advance()
         folder.save(program, {})
-    assert sorted(path.name for path in tmp_path.glob("state-*")) == ["state-00000003.pt", "state-00000004.pt"]
+    assert sorted(path.name for path in tmp_path.glob("state-*")) == ["state-000000-00000003.pt", "state-000000-00000004.pt"]
     rows = [
         len(numpy_again(torch.load(path, weights_only=True))["replays"][0]["observations"])
         for path in sorted(tmp_path.glob("segment-*"))

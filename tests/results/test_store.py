@@ -11,7 +11,8 @@ import pytest
 from helpers.samples import hand_cell, hand_row
 
 from rtbench.errors import InvalidResults, RtbenchError
-from rtbench.results.store import FolderStore, KeyTaken, RowStore
+from rtbench.results.rows import RowStore
+from rtbench.results.store import FolderStore, KeyTaken
 
 
 def test_the_four_verbs(tmp_path: Path) -> None:
