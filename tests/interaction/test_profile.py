@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rtbench.errors import InvalidResults
+from rtbench.errors import InvalidResults, SuiteError
 from rtbench.files import CannotWrite
 from rtbench.interaction.profile import (
     MACHINE_FIELDS,
