@@ -10,6 +10,7 @@ from rtbench.parts import PartUse
 
 Execution = Literal["instant", "sequential", "pipelined"]
 Unit = Literal["ticks", "env_steps", "episodes", "seconds"]
+Precision = Literal["fp32", "bf16"]
 
 ID_VERSION = 1
 """Raised when the rules of identity change; part of every run_id."""
@@ -47,8 +48,9 @@ class Interaction:
     """How the agent meets a world that does not wait.
 
     `delta` is the time of one layer in environment steps (0 under `instant`); with a `latency` instead, the time of one
-    inference (sequential) or one tick (pipelined) is drawn from it. `sensor_latency_s` and `actuator_latency_s` add to
-    the age of what is read and to the time until an action acts.
+    inference (sequential) or one tick (pipelined) is drawn from it. `delta_cv` makes delta the mean of a lognormal
+    drawn per tick, with this standard deviation ÷ mean. `sensor_latency_s` and `actuator_latency_s` add to the age of
+    what is read and to the time until an action acts.
     """
 
     scheduler: PartUse
@@ -61,10 +63,12 @@ class Interaction:
     latency: Latency | None = None
     sensor_latency_s: float = 0.0
     actuator_latency_s: float = 0.0
+    delta_cv: float = 0.0
 
     def data(self) -> dict[str, Any]:
         """What of this interaction changes a result."""
-        return {
+        drawn = {"delta_cv": self.delta_cv} if self.delta_cv else {}
+        return drawn | {
             "scheduler": self.scheduler.data(),
             "execution": self.execution,
             "delta": self.delta,
@@ -103,7 +107,7 @@ class Cell:
     learner: PartUse
     backend: PartUse
     budget: Budget
-    precision: Literal["fp32"] = "fp32"
+    precision: Precision = "fp32"
 
     def data(self) -> dict[str, Any]:
         """Everything that changes a result but the seed."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -21,9 +22,23 @@ from pathlib import Path
 
 from rtbench.errors import RtbenchError
 
-KINDS = ("checkpoint", "segment", "rows", "leaderboard", "submission", "leases", "progress", "profiles")
+KINDS = (
+    "checkpoint",
+    "segment",
+    "rows",
+    "leaderboard",
+    "submission",
+    "leases",
+    "progress",
+    "profiles",
+    "policies",
+    "films",
+    "drawing",
+    "schema",
+)
 STAGES = ("before-write", "after-write", "before-flush", "after-flush", "before-rename", "after-rename")
 POINTS = tuple(f"{kind}.{stage}" for kind, stage in product(KINDS, STAGES))
+_ACTION = re.compile(r"kill|pause:\d+(\.\d+)?")
 VARIABLE, FIRED = "RTBENCH_FAILPOINTS", "RTBENCH_FAILPOINTS_FIRED"
 
 
@@ -43,7 +58,7 @@ def parse(text: str) -> dict[str, Failpoint]:
         action, _, time_text = rest.partition("@")
         if point not in POINTS:
             raise RtbenchError("no such failpoint", place=VARIABLE, given=point, allowed=POINTS)
-        known = action == "kill" or action.startswith("pause:") or hasattr(errno, action)
+        known = _ACTION.fullmatch(action) or action in errno.errorcode.values()
         if not known or not (time_text or "0").isdigit():
             raise RtbenchError(f"no such failure: {rest!r}", place=VARIABLE, hint="kill, pause:SECONDS or ENOSPC, @n")
         found[point] = Failpoint(action, int(time_text or 0))

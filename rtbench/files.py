@@ -9,58 +9,84 @@ import contextlib
 import errno
 import os
 import uuid
+from functools import lru_cache
 from pathlib import Path
 
 from rtbench.errors import RtbenchError
 from rtbench.failpoints import reach
 
 ASIDE = ".aside-"
-"""How names of files being written begin."""
+"""How names of files being written begin; the name they are to have follows."""
+ABANDONED_S = 3600.0
+"""What is still being written after this long belongs to a writer that was killed."""
+FLEETING = ("progress",)
+"""Kinds of files that need not survive a power cut: written every second, they would keep the disk waiting."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_NO_FOLDER_FLUSH = (errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR, *_NO_LINKS)
+_BROKEN = (errno.ENOENT, errno.EIO, errno.EISDIR, errno.ENOTDIR)
+
+Inode = tuple[int, int]
 
 
-class CannotWrite(RtbenchError):
-    """A file could not be written; what was there before is untouched. `errno` says why."""
+class Refused(RtbenchError):
+    """The system does not let a file be read or written; what is there is untouched. `errno` says why."""
+
+    def __init__(self, message: str, error: OSError, target: Path, hint: str) -> None:
+        self.errno = error.errno or 0
+        super().__init__(message, place=str(target), hint=hint)
+
+
+class CannotWrite(Refused):
+    """A file could not be written; what was there before is untouched."""
 
     def __init__(self, error: OSError, target: Path) -> None:
-        self.errno = error.errno or 0
-        if self.errno in NO_ROOM:
+        if error.errno in NO_ROOM:
             message = "no space left on the disk (or quota reached); nothing that was there is lost"
             hint = "make room and run the same command again, it continues"
-        elif self.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             message = f"cannot write: {error.strerror}"
             hint = "make the folder writable and run the same command again, or name another folder"
         else:
             message, hint = f"cannot write: {error.strerror or error}", ""
-        super().__init__(message, place=str(target), hint=hint)
+        super().__init__(message, error, target, hint)
 
 
-def write(path: Path, value: bytes | memoryview, *, kind: str, new: bool = False) -> None:
-    """Set a file's content; with `new` it must not exist (FileExistsError). `kind` names its failpoints.
+class CannotRead(Refused):
+    """A file is there and cannot be opened or read now, which says nothing about its content."""
 
-    Raises CannotWrite if the system refuses.
+    def __init__(self, error: OSError, target: Path) -> None:
+        hint = "mend that and run the same command again, it continues"
+        super().__init__(f"cannot read: {error.strerror or error}", error, target, hint)
+
+
+def write(path: Path, *content: bytes | bytearray | memoryview, kind: str, new: bool = False) -> None:
+    """Set a file's content, its pieces one after the other; with `new` it must not exist (FileExistsError).
+
+    `kind` names its failpoints. Raises CannotWrite if the system refuses.
     """
-    aside = path.parent / f"{ASIDE}{os.getpid()}-{uuid.uuid4().hex}"
+    aside = path.parent / f"{ASIDE}{path.name[:100]}-{os.getpid()}-{uuid.uuid4().hex}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
     except OSError as error:
         raise CannotWrite(error, path) from error
     try:
         reach(f"{kind}.before-write")
         with aside.open("wb") as file:
-            file.write(value)
+            for piece in content:
+                file.write(piece)
             file.flush()
             reach(f"{kind}.after-write")
             reach(f"{kind}.before-flush")
-            os.fsync(file.fileno())
+            if kind not in FLEETING:
+                os.fsync(file.fileno())
+            written = os.fstat(file.fileno())
         reach(f"{kind}.after-flush")
+        _sweep(path.parent)
         reach(f"{kind}.before-rename")
-        if new:
-            _link(aside, path)
-        else:
-            aside.replace(path)
-        _flush_folder(path.parent)
+        _name(aside, path, (written.st_dev, written.st_ino), new=new)
+        if kind not in FLEETING:
+            _flush_folder(path.parent)
         reach(f"{kind}.after-rename")
     except FileExistsError:
         raise
@@ -71,33 +97,90 @@ def write(path: Path, value: bytes | memoryview, *, kind: str, new: bool = False
             aside.unlink()
 
 
+def read(path: Path) -> bytearray:
+    """A file's content; FileNotFoundError (or another OSError) if it is gone for good, CannotRead if it is not."""
+    try:
+        with path.open("rb") as file:
+            content = bytearray(os.fstat(file.fileno()).st_size)
+            del content[file.readinto(content) :]
+    except OSError as error:
+        if error.errno in _BROKEN:
+            raise
+        raise CannotRead(error, path) from error
+    return content
+
+
+@lru_cache(maxsize=256)
+def _sweep(folder: Path) -> None:
+    """Once per process: delete what killed writers left, files aside that have not changed for `ABANDONED_S`."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        now_s = folder.stat().st_mtime  # this process has just written into it: the file system's clock, not ours
+        for entry in entries:
+            if entry.name.startswith(ASIDE) and now_s - entry.stat(follow_symlinks=False).st_mtime >= ABANDONED_S:
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder and those above it, each name flushed: a file does not survive a power cut that its folder does not."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _flush_folder(folder.parent)
+
+
+def _name(aside: Path, path: Path, inode: Inode, *, new: bool) -> None:
+    """Give the file its name in one step.
+
+    A network file system may have done it and lost the answer; asked again it says that the one name is gone or that
+    the other exists.
+    """
+    try:
+        if new:
+            _link(aside, path)
+        else:
+            aside.replace(path)
+    except (FileExistsError, FileNotFoundError):
+        if _inode(path) != inode:
+            raise
+
+
 def _link(aside: Path, path: Path) -> None:
-    """Give the file its name, which fails if the name exists, also between machines on a network file system."""
+    """Fails if the name exists, also between machines on a network file system."""
     try:
         os.link(aside, path)
-    except FileExistsError:
-        if not _same(aside, path):  # a network file system may have done it and lost the answer
-            raise
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # Without hard links: claim the name, then fill it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        aside.replace(path)
+        # Without hard links: claim the name, then fill it. Killed in between, an empty file is left, and told of.
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        claim = os.fstat(handle)
+        os.close(handle)
+        try:
+            aside.replace(path)
+        except OSError:
+            if _inode(path) == (claim.st_dev, claim.st_ino):
+                path.unlink()
+            raise
 
 
-def _same(one: Path, other: Path) -> bool:
+def _inode(path: Path) -> Inode | None:
     try:
-        return one.samefile(other)
+        found = path.stat()
     except OSError:
-        return False
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _flush_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut, where the system lets a folder be flushed."""
-    with contextlib.suppress(OSError):
+    try:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FLUSH:
+            raise

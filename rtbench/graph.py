@@ -48,13 +48,17 @@ class Term:
 
 @dataclass(frozen=True)
 class Layer:
-    """A node: `linear` (activation of W·x + b) or `lstm` (its value is output and cell state together)."""
+    """A node: `linear` (activation of W·x + b) or `lstm` (its value is output and cell state together).
+
+    `dropout`: the probability that a neuron's value is 0 at a tick, in training and in acting; others are scaled up.
+    """
 
     name: str
     op: Literal["linear", "lstm"]
     width: int
     activation: Literal["relu", "none"]
     inputs: tuple[Term, ...]
+    dropout: float = 0.0
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -112,6 +116,11 @@ class LayerGraph:
     def recurrent(self) -> bool:
         return any(layer.recurrent for layer in self.layers)
 
+    @property
+    def random(self) -> bool:
+        """Whether layers draw (dropout), so that equal inputs give different outputs."""
+        return any(layer.dropout for layer in self.layers)
+
     @functools.cached_property
     def by_name(self) -> dict[str, Layer]:
         return {layer.name: layer for layer in self.layers}
@@ -147,10 +156,15 @@ class LayerGraph:
             heights[layer.name] = 1 + max((heights[v.name] for v in readers), default=0)
         return heights
 
+    def phases(self, execution: str, delta: float | Fraction) -> dict[str, Fraction]:
+        """When a layer starts within a tick, as a share of it (0 where all layers act on one observation)."""
+        share = layer_share(execution, delta)
+        return {name: -height * share % 1 for name, height in self.heights.items()}
+
     def lags(self, execution: str, delta: float | Fraction) -> Lags:
         """Ticks back for every edge; `delta` in environment steps per layer, exact as the decimal it is written as."""
         share = layer_share(execution, delta)
-        phase = {name: -height * share % 1 for name, height in self.heights.items()}
+        phase = self.phases(execution, delta)
 
         def lag(source: str, reader: str) -> int:
             took = Fraction(0) if source in SOURCES else share
@@ -241,14 +255,21 @@ class GraphBuilder:
         self._sizes = (observation_size, action_size)
         self._layers: list[Layer] = []
 
-    def layer(self, width: int, reads: Sequence[Read | Term], *, op: Literal["linear", "lstm"] = "linear") -> Read:
+    def layer(
+        self,
+        width: int,
+        reads: Sequence[Read | Term],
+        *,
+        op: Literal["linear", "lstm"] = "linear",
+        dropout: float = 0.0,
+    ) -> Read:
         """A hidden layer on the concatenation of `reads`; an `lstm` also reads its own last value."""
         name = f"layer{len(self._layers) + 1}"
         inputs = [read if isinstance(read, Term) else Term((read,)) for read in reads]
         if op == "lstm":
             inputs.append(Term((Read(name, recurrent=True),)))
         activation: Literal["relu", "none"] = "relu" if op == "linear" else "none"
-        self._layers.append(Layer(name, op, width, activation, tuple(inputs)))
+        self._layers.append(Layer(name, op, width, activation, tuple(inputs), dropout))
         return Read(name)
 
     def head(self, width: int, reads: Sequence[Read | Term], *, augmented_actions: int = 0) -> LayerGraph:

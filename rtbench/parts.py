@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hints
 
 from rtbench.errors import SuiteError
 
@@ -48,9 +49,19 @@ __all__ = [
 ]
 
 
-def param(default: Any = dataclasses.MISSING, *, unit: str = "", doc: str = "") -> Any:
-    """A field of a `Params` dataclass with its unit and one line of documentation."""
-    metadata = {"unit": unit, "doc": doc}
+_DIGEST, _SHORT = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}"), r"\1"
+
+
+def param(
+    default: Any = dataclasses.MISSING, *, unit: str = "", doc: str = "", added: bool = False, file: bool = False
+) -> Any:
+    """A field of a `Params` dataclass with its unit and one line of documentation.
+
+    `added` says that the part was published before this parameter was: at its default it changes nothing and stays out
+    of a run's identity, so that earlier results keep theirs. `file` says that the text names a file, which counts by
+    its content wherever it lies (`rtbench.contents`).
+    """
+    metadata = {"unit": unit, "doc": doc, "added": added, "file": file}
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -74,9 +85,13 @@ class Part:
     """Importable modules the part needs and a user may lack (an extra)."""
     extra: ClassVar[str] = ""
     """The extra that brings them, as one would type it: rtbench[mujoco]."""
+    preload: ClassVar[tuple[str, ...]] = ()
+    """Modules its work needs beyond its own and `requires`: imported once, before workers are forked."""
 
-    def __init__(self, params: Any) -> None:
+    def __init__(self, params: Any, files: Mapping[str, str] | None = None) -> None:
+        """`files`: where the files lie that parameters name by content, by parameter."""
         self.params = params
+        self.files = dict(files or {})
 
     @classmethod
     def supports(cls, cell: Cell) -> str | None:
@@ -169,6 +184,8 @@ class Learner(Part, ABC):
     kind = "learners"
     reference_units_per_s: ClassVar[float | None] = None
     """Budget units per second on one core of an ordinary machine: what `plan` assumes before anything was measured."""
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    """Number formats it can train in."""
 
     @abstractmethod
     def make(self, batch: RunBatch) -> Program:
@@ -179,12 +196,20 @@ class Backend(Part, ABC):
     """How a graph is executed when acting at batch 1."""
 
     kind = "backends"
+    start: ClassVar[Literal["fork", "spawn"]] = "fork"
+    """How workers that use it are started; an accelerator's driver wants `spawn`."""
 
     @abstractmethod
     def make(
-        self, graph: LayerGraph, parameters: Mapping[str, Any], execution: str, delta: float, start: str = "zero"
+        self,
+        graph: LayerGraph,
+        parameters: Mapping[str, Any],
+        execution: str,
+        delta: float,
+        start: str = "zero",
+        seed: int = 0,
     ) -> Acting:
-        """Something that acts tick by tick; `parameters` is read afresh at every tick."""
+        """Something that acts tick by tick; `parameters` is read afresh at every tick, `seed` is for random layers."""
 
 
 class Executor(Part, ABC):
@@ -202,13 +227,17 @@ class Executor(Part, ABC):
 
 @dataclass(frozen=True)
 class PartUse:
-    """A part as a cell uses it: looked up by name, parameters coerced. `label` is for tables and not identity."""
+    """A part as a cell uses it: looked up by name, parameters coerced.
+
+    `label` is for tables; `files` says where the files lie that parameters name by content. Neither is identity.
+    """
 
     kind: str
     name: str
     revision: int
     params: Mapping[str, Any]
     label: str = dataclasses.field(default="", compare=False)
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
 
     def data(self) -> dict[str, Any]:
         """What of this part changes a result."""
@@ -219,7 +248,9 @@ class PartUse:
         """The label, or the name with its parameters."""
         if self.label:
             return self.label
-        inner = ", ".join(f"{key}={value}" for key, value in self.params.items() if value not in (None, "", "none"))
+        names = {key: where.rpartition("/")[2] for key, where in self.files.items()}
+        shown = {key: names.get(key, value) for key, value in self.params.items() if value not in (None, "", "none")}
+        inner = ", ".join(f"{key}={_DIGEST.sub(_SHORT, str(value))}" for key, value in shown.items())
         return f"{self.name}({inner})" if inner else self.name
 
 
@@ -229,9 +260,12 @@ def canonical_json(value: Any) -> str:
 
 
 def params_data(params: Any) -> dict[str, Any]:
-    """A coerced `Params` instance as plain JSON data."""
+    """A coerced `Params` instance as plain JSON data; parameters `added` later only where they differ from default."""
     data: dict[str, Any] = json.loads(canonical_json(dataclasses.asdict(params)))
-    return data
+    silent = [
+        f.name for f in dataclasses.fields(params) if f.metadata.get("added") and getattr(params, f.name) == f.default
+    ]
+    return {name: value for name, value in data.items() if name not in silent}
 
 
 def coerce_params(params_type: type[Any], given: Mapping[str, Any], *, place: str) -> Any:

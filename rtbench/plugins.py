@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rtbench import contents
 from rtbench.errors import PluginError, SuiteError
 from rtbench.parts import Part, PartUse, coerce_params, params_data
 
@@ -225,20 +226,48 @@ def _verify_part(part: type[Part], found: Entry) -> None:
         )
 
 
-def use(kind: str, name: str, given: dict[str, Any] | None = None, *, label: str = "", place: str = "") -> PartUse:
-    """A part as a cell uses it: name looked up, parameters coerced, defaults filled in."""
+def use(
+    kind: str,
+    name: str,
+    given: dict[str, Any] | None = None,
+    *,
+    label: str = "",
+    place: str = "",
+    folder: Path | None = None,
+) -> PartUse:
+    """A part as a cell uses it: name looked up, parameters coerced, defaults filled in, files named by their content.
+
+    Relative paths of files are meant from `folder` (default: the current one).
+    """
     part = part_class(kind, name, place=place)
-    params = coerce_params(part.Params, given or {}, place=f"{place or kind} ({name})")
-    return PartUse(kind, name, part.revision, params_data(params), label)
+    where = f"{place or kind} ({name})"
+    data = params_data(coerce_params(part.Params, given or {}, place=where))
+    files: dict[str, str] = {}
+    for key in file_params(part.Params):
+        if data.get(key) and not contents.is_named(data[key]):
+            data[key], files[key] = contents.name_content(data[key], folder or Path(), place=f"{where}, {key}")
+    return PartUse(kind, name, part.revision, data, label, files)
+
+
+def file_params(params_type: type[Any]) -> list[str]:
+    """The parameters that are files (`rtbench.contents`)."""
+    return [field.name for field in dataclasses.fields(params_type) if field.metadata.get("file")]
 
 
 def build(part_use: PartUse) -> Any:
-    """The part itself, ready for `make`; SuiteError naming the extra if something it needs is not installed."""
+    """The part itself, ready for `make`; its files are checked to be what the cell names.
+
+    Raises SuiteError naming the extra if something it needs is not installed.
+    """
     part = part_class(part_use.kind, part_use.name)
     missing = missing_requirement(part)
     if missing:
         raise SuiteError(missing, place=f"{singular(part_use.kind)} {part_use.name!r}")
-    return part(coerce_params(part.Params, part_use.params, place=part_use.name))
+    params = coerce_params(part.Params, part_use.params, place=part_use.name)
+    named = {key: getattr(params, key) for key in file_params(part.Params) if getattr(params, key)}
+    for key, content in named.items():
+        contents.check_content(content, part_use.files.get(key, ""), place=f"{part_use.name}, {key}")
+    return part(params, part_use.files) if named else part(params)
 
 
 def missing_requirement(part: type[Part]) -> str | None:

@@ -14,7 +14,10 @@ from rtbench import parts, plugins
 REGISTERED = [found for kind in plugins.KINDS for found in plugins.registrations(kind) if not found.third_party]
 PARTS = [found for found in REGISTERED if found.kind not in {"suites", "commands"}]
 
-NEEDED: dict[str, dict[str, str]] = {"environments/mujoco": {"id": "Hopper-v4"}}
+NEEDED: dict[str, dict[str, str]] = {
+    "environments/mujoco": {"id": "Hopper-v4"},
+    "learners/frozen": {"policy": f"sha256:{'0' * 64}"},
+}
 """Parameters without a default, by part."""
 
 
@@ -27,16 +30,21 @@ def test_the_names_of_the_core() -> None:
     names = {kind: {found.name for found in REGISTERED if found.kind == kind} for kind in plugins.KINDS}
     assert names == {
         "environments": {"mujoco"},
-        "architectures": {"mlp"},
+        "architectures": {"mlp", "whole"},
         "schedulers": {"one-process", "staggered-max"},
-        "learners": {"sac"},
+        "learners": {"distillation", "frozen", "sac"},
         "backends": {"eager", "numpy"},
         "executors": {"local"},
-        "suites": {"mujoco-delta", "quickstart"},
+        "suites": {
+            *("ant-cut-paths", "halfcheetah-distillation", "mujoco-action-repeat", "mujoco-augmentation"),
+            *("mujoco-delta", "mujoco-dropout", "mujoco-fast-observations", "mujoco-layers", "mujoco-sequential"),
+            *("mujoco-skip-without-delay", "mujoco-skips", "mujoco-stochastic-delta", "quickstart"),
+        },
         "default_policies": {"repeat-last", "noop", "zero", "random"},
         "commands": {
-            *("list", "describe", "plugins", "simulate", "profile"),
+            *("list", "describe", "plugins", "schema", "simulate", "profile"),
             *("plan", "run", "status", "report", "leaderboard", "results"),
+            *("evaluate", "probe", "watch"),
         },
     }
 

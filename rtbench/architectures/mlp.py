@@ -27,6 +27,9 @@ class Params:
         "none", doc="past actions as input: as published beside every observation, or all since the oldest observation"
     )
     actions: int = param(2, unit="actions", doc="past actions that augmentation 'observation' appends")
+    dropout: float = param(
+        0.0, unit="probability", doc="that a hidden neuron is 0 at a tick, in training and in acting", added=True
+    )
 
 
 class MLP(Architecture):
@@ -36,7 +39,8 @@ class MLP(Architecture):
     `to-action`: the head also reads the observation and every hidden layer. `to-action-res`: the same with residual
     sums s^i = (z^i + z^(i−1))/√2. `all`: every later layer reads the observation and every earlier layer. Augmentation
     `observation` puts a_{t−1} … a_{t−k} beside every observation that is read; `in-flight` lets every layer that reads
-    an observation, and the head, read the last N actions including the one being applied (Proposition 2).
+    an observation, and the head, read the last N actions including the one being applied (Proposition 2). `dropout`
+    stands for neurons that do not finish in time (Appendix D).
     """
 
     Params = Params
@@ -54,6 +58,11 @@ class MLP(Architecture):
         ):
             if given and layers < 2:
                 return f"architecture mlp: {wanted} needs at least two layers, got {layers}"
+        dropout = cell.architecture.params.get("dropout", 0.0)
+        if not 0 <= dropout < 1:
+            return f"architecture mlp: dropout must be at least 0 and below 1, got {dropout}"
+        if dropout and cell.architecture.params["lstm"]:
+            return "architecture mlp: dropout is for linear layers, and there is an LSTM"
         return None
 
     def make(self, shape: PolicyShape) -> LayerGraph:
@@ -68,7 +77,7 @@ class MLP(Architecture):
         hidden: list[Read] = []
         for i in range(p.layers - 1):
             op: Literal["linear", "lstm"] = "lstm" if p.lstm and i == p.layers - 2 else "linear"
-            hidden.append(graph.layer(p.width, _reads(p.skips, fresh, hidden), op=op))
+            hidden.append(graph.layer(p.width, _reads(p.skips, fresh, hidden), op=op, dropout=p.dropout))
 
         if p.skips in ("to-action", "to-action-res") and hidden:
             reads: list[Read | Term] = [*fresh, *(_carried(p.skips, hidden[: i + 1]) for i in range(len(hidden)))]

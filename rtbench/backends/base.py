@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from rtbench.graph import ACTION, OBSERVATION, Layer, LayerGraph
@@ -57,10 +57,15 @@ class GraphActing(Generic[A]):
         start: Start,
         load: Callable[[NDArray[np.float32]], A],
         unload: Callable[[A], NDArray[np.float32]],
+        seed: int = 0,
     ) -> None:
         import numpy as np
 
-        self._graph, self._arithmetic, self._start = graph, arithmetic, start
+        from rtbench.seeds import generator
+
+        self._rng = generator(seed, "dropout") if graph.random else None
+        self._arithmetic = Dropping(arithmetic, self._rng, load) if self._rng else arithmetic
+        self._graph, self._start = graph, start
         self._lags, self._instant = graph.lags(execution, delta), execution == "instant"
         self._load, self._unload = load, unload
         self._past: deque[dict[str, A]] = deque(maxlen=max(1, *self._lags.edges.values()))
@@ -109,7 +114,8 @@ class GraphActing(Generic[A]):
         def plain(values: dict[str, A]) -> dict[str, Any]:
             return {node: self._unload(value).copy() for node, value in values.items()}
 
-        return {"past": [plain(values) for values in self._past], "before": plain(self._before)}
+        state = {"past": [plain(values) for values in self._past], "before": plain(self._before)}
+        return state | {"rng": self._rng.bit_generator.state} if self._rng else state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Back to a state."""
@@ -121,6 +127,34 @@ class GraphActing(Generic[A]):
         self._before = loaded(state["before"])
         self._past.clear()
         self._past.extend(loaded(values) for values in state["past"])
+        if self._rng:
+            self._rng.bit_generator.state = state["rng"]
+
+
+class Dropping(Generic[A]):
+    """An arithmetic whose layers with dropout lose neurons at every evaluation, the others scaled by 1 ÷ (1 − p)."""
+
+    def __init__(
+        self, inner: Arithmetic[A], rng: np.random.Generator, load: Callable[[NDArray[np.float32]], A]
+    ) -> None:
+        self._inner, self._rng, self._load = inner, rng, load
+
+    def apply(self, layer: Layer, blocks: Sequence[A]) -> A:
+        """The inner arithmetic's value, masked."""
+        value: Any = self._inner.apply(layer, blocks)
+        if layer.dropout:
+            kept = self._rng.random(layer.width, dtype="float32") >= layer.dropout
+            value = value * self._load((kept / (1 - layer.dropout)).astype("float32"))
+        masked: A = value
+        return masked
+
+    def total(self, values: Sequence[A], scale: float) -> A:
+        """As the inner arithmetic."""
+        return self._inner.total(values, scale)
+
+    def visible(self, layer: Layer, value: A) -> A:
+        """As the inner arithmetic."""
+        return self._inner.visible(layer, value)
 
 
 Parameters = Mapping[str, Mapping[str, Any]]

@@ -23,7 +23,13 @@ class Eager(Backend):
     extra = "torch"
 
     def make(
-        self, graph: LayerGraph, parameters: Mapping[str, Any], execution: str, delta: float, start: str = "zero"
+        self,
+        graph: LayerGraph,
+        parameters: Mapping[str, Any],
+        execution: str,
+        delta: float,
+        start: str = "zero",
+        seed: int = 0,
     ) -> Acting:
         """Acting on tensors that share memory with the parameters."""
         import torch
@@ -46,4 +52,4 @@ class Eager(Backend):
             result: NDArray[np.float32] = value.detach().reshape(-1).numpy()
             return result
 
-        return GraphActing(graph, TorchArithmetic(shared), execution, delta, start, load, unload)
+        return GraphActing(graph, TorchArithmetic(shared), execution, delta, start, load, unload, seed)

@@ -35,7 +35,7 @@ def fingerprint(threads: int) -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
-        "packages_digest": packages_digest(),
+        "packages_digest": _packages(),
         "threads": threads,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "machine_json": "{}",
@@ -64,6 +64,12 @@ def packages_digest() -> str:
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
         lines.add(f"{name}=={distribution.version}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+@functools.cache
+def _packages() -> str:
+    """The digest for the rows of this process and of those it forks: reading the metadata takes longer than a start."""
+    return packages_digest()
 
 
 @functools.cache

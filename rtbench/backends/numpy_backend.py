@@ -65,7 +65,13 @@ class NumPy(Backend):
     """Plain NumPy at batch 1, one thread; the default for acting while training."""
 
     def make(
-        self, graph: LayerGraph, parameters: Mapping[str, Any], execution: str, delta: float, start: str = "zero"
+        self,
+        graph: LayerGraph,
+        parameters: Mapping[str, Any],
+        execution: str,
+        delta: float,
+        start: str = "zero",
+        seed: int = 0,
     ) -> Acting:
         """Acting that reads NumPy views of the parameters at every tick."""
         from rtbench.backends.base import GraphActing
@@ -73,4 +79,4 @@ class NumPy(Backend):
         def same(value: NDArray[np.float32]) -> NDArray[np.float32]:
             return value
 
-        return GraphActing(graph, NumPyArithmetic(parameters), execution, delta, start, same, same)
+        return GraphActing(graph, NumPyArithmetic(parameters), execution, delta, start, same, same, seed)

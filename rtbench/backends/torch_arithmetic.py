@@ -12,9 +12,9 @@ from torch import Tensor
 from rtbench.graph import Layer, LayerGraph
 
 TorchParameters = Mapping[str, Mapping[str, Tensor]]
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-_LARGE = 2**19
-"""Multiplications above which oneDNN's cost per call is repaid."""
+_ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_LARGE, _COPIED = 2**22, 2**23
+"""Multiplications above which oneDNN's cost per call is repaid, and with a copy of the left side."""
 
 
 def initial_parameters(graph: LayerGraph, generators: Sequence[torch.Generator]) -> dict[str, dict[str, Tensor]]:
@@ -67,13 +67,9 @@ class TorchArithmetic:
 
 
 def product(left: Tensor, right: Tensor, bias: Tensor | None = None, *, relu: bool = False) -> Tensor:
-    """left · right (+ bias, rectified) for matrices [m, k], [k, n], [1, n]; not differentiable, any strides.
-
-    Large ones in single precision go through oneDNN: the same precision, and twice as fast where torch's BLAS keeps to
-    AVX2 (AMD). Vectors, small matrices and other types go through torch's BLAS.
-    """
+    """left · right (+ bias, rectified) for matrices [m, k], [k, n], [1, n]; not differentiable, any strides."""
     (m, k), n = left.shape, right.shape[1]
-    if min(m, n) > 1 and m * k * n >= _LARGE and left.dtype == torch.float32 and left.device.type == "cpu" and _ONEDNN:
+    if _worth_onednn(left, m, k, n, fused=relu or bias is not None):
         flat = None if bias is None else bias.view(-1)
         found: Tensor = _ONEDNN(left, right.t(), flat, "relu" if relu else "none", [], "")
         return found
@@ -88,14 +84,31 @@ def product(left: Tensor, right: Tensor, bias: Tensor | None = None, *, relu: bo
     return value.relu_() if relu else value
 
 
+def _worth_onednn(left: Tensor, m: int, k: int, n: int, *, fused: bool) -> bool:
+    """Large single-precision products: the same precision, and up to twice as fast where torch's BLAS keeps to AVX2.
+
+    oneDNN copies a transposed left side first, on one thread; its cost per call is repaid by large products only. In
+    bfloat16 torch itself takes oneDNN, and this way only adds the bias and the rectifier to the same call.
+    """
+    if _ONEDNN is None or left.device.type != "cpu" or min(m, n) == 1 or m * k * n < _LARGE:
+        return False
+    if left.dtype == torch.bfloat16:
+        return fused and left.is_contiguous()
+    if left.dtype != torch.float32:
+        return False
+    return left.is_contiguous() or (m * k * n >= _COPIED and torch.get_num_threads() == 1)
+
+
 def products(left: Tensor, right: Tensor, bias: Tensor | None = None, *, relu: bool = False) -> Tensor:
-    """As `product`, for stacks [runs, m, k], [runs, k, n], [runs, 1, n]."""
-    if left.device.type != "cpu":
+    """As `product`, for stacks [n, m, k], [n, k, ·], [n, 1, ·]: one by one in full precision on a CPU, else at once."""
+    biases = [None] * len(left) if bias is None else bias.unbind()
+    if len(left) == 1:
+        return product(left[0], right[0], biases[0], relu=relu).unsqueeze(0)
+    if left.device.type != "cpu" or left.dtype == torch.bfloat16:
         value = torch.bmm(left, right) if bias is None else torch.baddbmm(bias, left, right)
         return value.relu_() if relu else value
-    biases = [None] * len(left) if bias is None else bias.unbind()
     found = [product(x, w, b, relu=relu) for x, w, b in zip(left.unbind(), right.unbind(), biases, strict=True)]
-    return found[0].unsqueeze(0) if len(found) == 1 else torch.stack(found)
+    return torch.stack(found)
 
 
 def rectified_gradient(gradient: Tensor, value: Tensor) -> Tensor:

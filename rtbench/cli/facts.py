@@ -1,21 +1,33 @@
-"""What can be said of a part, a hook, a command or a suite without running anything: plain JSON data."""
+"""What can be said of a part, a hook, a command or an architecture's graph without running anything: plain data."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 import inspect
-import math
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from rtbench import plugins as registry
-from rtbench.errors import PluginError, SuiteError
+from rtbench.cli import suite_facts
+from rtbench.errors import SuiteError
+
+if TYPE_CHECKING:
+    from rtbench.graph import LayerGraph
 
 HOOKS = "hooks"
+LISTED = (*registry.KINDS, HOOKS)
+
+
+def plural(kind: str) -> str:
+    """'architecture', 'architectures' or 'default-policy' as the kind they mean; SuiteError otherwise."""
+    given = kind.strip().lower().replace("-", "_").replace(" ", "_")
+    for known in LISTED:
+        if given in {known, registry.singular(known).replace(" ", "_")}:
+            return known
+    raise SuiteError(f"unknown kind {kind!r}", given=given, allowed=LISTED, hint="rtbench list")
 
 
 def registered(kind: str, name: str) -> dict[str, Any]:
@@ -30,7 +42,7 @@ def registered(kind: str, name: str) -> dict[str, Any]:
         "target": found.target,
     }
     if kind == "suites":
-        return about | suite(found)
+        return about | suite_facts.suite(found)
     if kind == "commands":
         return about | {"doc": _doc_of_command(found.load()), "help": f"rtbench {name} --help"}
     return about | part(kind, name)
@@ -95,76 +107,78 @@ def _doc_of_command(loaded: Any) -> str:
     return inspect.getdoc(loaded) or ""
 
 
-def suite(found: registry.Entry) -> dict[str, Any]:
-    """What a suite's file says of itself, read as TOML and not expanded: `product` counts cells before excludes."""
-    locate = found.load()
-    if not callable(locate):
-        raise PluginError(
-            f"suite {found.name!r} of {found.distribution} is {locate!r}, not a function from its name to its file",
-            place=found.target,
-        )
-    path = Path(locate(found.name))
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SuiteError(f"suite {found.name!r} cannot be read: {error}", place=str(path)) from None
-    head = _table(document, "suite")
-    axes = {axis: len(values) if isinstance(values, list) else 1 for axis, values in _table(document, "axes").items()}
-    return {
-        "title": str(head.get("title", "")),
-        "source": str(head.get("source", "")),
-        "revision": head.get("revision"),
-        "requires": [str(each) for each in head.get("requires", [])],
-        "file": path.name,
-        "budget": _table(document, "budget"),
-        "profiles": _table(document, "profiles"),
-        "seeds": _table(document, "seeds").get("count"),
-        "axes": axes,
-        "product": math.prod(axes.values()) if axes else 0,
-        "cells": len(document.get("cells", [])),
-        "excludes": len(document.get("exclude", [])),
-        "published": _table(document, "published").get("table", ""),
-    }
-
-
-def _table(document: dict[str, Any], key: str) -> dict[str, Any]:
-    value = document.get(key, {})
-    return value if isinstance(value, dict) else {}
-
-
 EXAMPLE_SIZES = (17, 6)
 """Observation and action of HalfCheetah, for numbers that need some."""
 
 
-def graph(name: str, settings: dict[str, Any], delta: float) -> dict[str, Any]:
-    """An architecture's graph when pipelined at `delta`: layers, what each reads and how old it is, the whole's ages.
+def graph(name: str, settings: dict[str, Any], execution: str, delta: float, svg: Path | None = None) -> dict[str, Any]:
+    """An architecture's graph under an execution: layers, what each reads and how old it is, the whole's ages.
 
-    Sizes are HalfCheetah's (17 observations, 6 actions); ages are of the applied action, in environment steps at ticks
-    of max(1, δ) steps.
+    Sizes are HalfCheetah's (17 observations, 6 actions); ages are of an action as it is first applied, in environment
+    steps. With `svg` the drawing is written there, too. `drawing` is the picture as data, None if there is too much to
+    draw; `text` its lines, or why there is none.
     """
-    from math import ceil, isfinite
-
+    from rtbench import files
+    from rtbench.drawing import picture as drawing
+    from rtbench.drawing.svg import svg as svg_of
+    from rtbench.drawing.text import text
     from rtbench.parts import PolicyShape
 
-    if not (isfinite(delta) and delta > 0):
-        raise SuiteError(f"delta must be positive, got {delta}", place="--delta")
     observations, actions = EXAMPLE_SIZES
     use = registry.use("architectures", name, settings, place="rtbench describe --set")
     built = registry.build(use).make(PolicyShape(observations, actions, 2 * actions))
-    lags = built.lags("pipelined", delta)
-    layers = []
-    for layer in built.layers:
-        reads = [f"{read.source} {lags.edges[layer.name, i]} ticks ago" for i, read in enumerate(layer.reads)]
-        layers.append({"layer": layer.name, "op": layer.op, "width": layer.width, "reads": reads})
-    ages = sorted(built.ages("pipelined", delta))
-    tick = max(1.0, delta)
+    newest, oldest = drawing.ages_when_applied(built, execution, delta)
+    rule = delta or 1
+    try:
+        drawn = drawing.picture(built, execution, delta)
+        lines = text(drawn)
+    except SuiteError as error:
+        if svg is not None:
+            raise
+        drawn, lines = None, [f"no drawing: {error.message}"]
+    if svg is not None and drawn is not None:
+        files.write(svg, svg_of(drawn, _title(name, settings)).encode(), kind="drawing")
     return {
+        "execution": execution,
         "delta": delta,
         "settings": dict(use.params),
-        "layers": layers,
-        "observation_ages_steps": {"newest": ceil(ages[0][0] * tick), "oldest": ceil(ages[-1][0] * tick)},
-        "paths": [{"age_ticks": age, "layers": passed} for age, passed in ages],
-        "violations": built.violations(delta),
+        "layers": _layers(built, execution, rule),
+        "observation_ages_steps": {"newest": newest, "oldest": oldest},
+        "paths": [{"age_ticks": age, "layers": passed} for age, passed in sorted(built.ages(execution, rule))],
+        "violations": built.violations(delta) if execution == "pipelined" else [],
         "parameters": built.parameter_count(),
         "flops": built.flops(),
+        "drawing": dataclasses.asdict(drawn) if drawn else None,
+        "text": lines,
+        "svg": str(svg) if svg else "",
     }
+
+
+def _layers(built: LayerGraph, execution: str, delta: float) -> list[dict[str, Any]]:
+    lags = built.lags(execution, delta)
+    return [
+        {
+            "layer": layer.name,
+            "op": layer.op,
+            "width": layer.width,
+            "reads": [f"{read.source} {lags.edges[layer.name, i]} ticks ago" for i, read in enumerate(layer.reads)],
+        }
+        for layer in built.layers
+    ]
+
+
+def _title(name: str, settings: dict[str, Any]) -> str:
+    return ", ".join([name, *(f"{key} = {shown(value)}" for key, value in settings.items())])
+
+
+def shown(value: Any) -> str:
+    """A value as a suite file would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {shown(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return f"({len(value)} entries)"
+    return f"{value:_}" if isinstance(value, int) else str(value)

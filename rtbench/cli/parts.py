@@ -1,7 +1,4 @@
-"""`rtbench list`, `describe` and `plugins`: what there is, what each part takes, which plugin is broken.
-
-Listing imports no part; describing imports that part only, and no part imports torch or an environment when imported.
-"""
+"""`rtbench list` and `plugins`: what there is, where it comes from, which plugin is broken. Listing imports no part."""
 
 from __future__ import annotations
 
@@ -13,20 +10,8 @@ import typer
 
 from rtbench import plugins as registry
 from rtbench.cli import facts, output
-from rtbench.cli.facts import HOOKS
-from rtbench.errors import PluginError, SuiteError
-
-LISTED = (*registry.KINDS, HOOKS)
-
-
-def plural(kind: str) -> str:
-    """'architecture', 'architectures' or 'default-policy' as the kind they mean; SuiteError otherwise."""
-    given = kind.strip().lower().replace("-", "_").replace(" ", "_")
-    for known in LISTED:
-        if given in {known, registry.singular(known).replace(" ", "_")}:
-            return known
-    raise SuiteError(f"unknown kind {kind!r}", given=given, allowed=LISTED, hint="rtbench list")
-
+from rtbench.cli.facts import HOOKS, LISTED, plural
+from rtbench.errors import PluginError
 
 # --- list
 
@@ -80,126 +65,6 @@ def _remark(part: dict[str, Any]) -> str:
     if part["problem"]:
         return f"ERROR: {part['problem']}"
     return "third party" if part["third_party"] else ""
-
-
-# --- describe
-
-
-def describe(
-    kind: Annotated[str, typer.Argument(help="A kind as `rtbench list` shows it, singular or plural.")],
-    name: Annotated[str, typer.Argument(help="A name as `rtbench list` shows it.")],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Of an architecture: a parameter as key=value; may be repeated.")
-    ] = None,
-    delta: Annotated[
-        float | None, typer.Option(help="Of an architecture: time per layer, in steps; shows its layers and ages.")
-    ] = None,
-    json: output.JsonOption = False,
-) -> None:
-    """Say what one part is and what it takes.
-
-    Its parameters with types, defaults and units, its revision, its distribution and what must be installed; for a
-    suite its budget and axes, for a hook its signature.
-    """
-    known = plural(kind)
-    data = facts.hook(name) if known == HOOKS else facts.registered(known, name)
-    if delta is not None or settings:
-        if known != "architectures":
-            raise SuiteError("--delta and --set are for architectures", place=f"rtbench describe {kind} {name}")
-        data["graph"] = facts.graph(name, output.given_parameters({}, settings or []), 1.0 if delta is None else delta)
-    output.emit(data, json=json, render=lambda: _render(data))
-
-
-def _render(data: dict[str, Any]) -> None:
-    output.line(f"{registry.singular(data['kind'])} {data['name']}")
-    if data.get("doc"):
-        output.line(f"\n{data['doc']}")
-    output.line()
-    if "distribution" in data:
-        stranger = ", third party" if data["third_party"] else ""
-        output.line(f"from: {data['distribution']} {data['version']} ({data['target']}{stranger})")
-    for key in (
-        "revision",
-        "title",
-        "source",
-        "file",
-        "seeds",
-        "product",
-        "cells",
-        "excludes",
-        "published",
-        "signature",
-    ):
-        if data.get(key) not in (None, ""):
-            output.line(f"{key}: {data[key]}")
-    for key in ("register", "help"):
-        if data.get(key):
-            output.line(f"{key}: {data[key]}")
-    _render_requirements(data)
-    for key in ("axes", "budget"):
-        if data.get(key):
-            output.line(f"\n{key}")
-            output.table(["name", "value"], [[name, _shown(value)] for name, value in data[key].items()])
-    for name, budget in data.get("profiles", {}).items():
-        output.line(f"\nprofile {name}: " + ", ".join(f"{key} = {_shown(value)}" for key, value in budget.items()))
-    if "parameters" in data:
-        _render_parameters(data["parameters"])
-    if "graph" in data:
-        _render_graph(data["graph"])
-
-
-def _render_graph(graph: dict[str, Any]) -> None:
-    """Layers with their lags, then how old the action's observations are."""
-    output.line(f"\npipelined, delta = {graph['delta']:g} (17 observations, 6 actions)")
-    layers = [[found["layer"], found["op"], found["width"], ", ".join(found["reads"])] for found in graph["layers"]]
-    output.table(["layer", "op", "width", "reads"], layers)
-    ages = graph["observation_ages_steps"]
-    paths = ", ".join(f"{path['age_ticks']} ({path['layers']} layers)" for path in graph["paths"])
-    output.line(f"the action rests on observations {ages['newest']} to {ages['oldest']} steps old; ticks: {paths}")
-    output.line(f"{graph['parameters']:,} parameters, {graph['flops']:,} FLOPs for an action")
-    for violation in graph["violations"]:
-        output.line(f"breaks L(s, a) ≤ ⌊k/δ⌋: {violation}")
-
-
-def _render_requirements(data: dict[str, Any]) -> None:
-    for need in data.get("requires", []):
-        if isinstance(need, str):
-            output.line(f"needs: {need}")
-        elif need["installed"]:
-            output.line(f"needs: {need['module']} (installed)")
-        else:
-            output.line(f"needs: {need['module']} (not installed: pip install '{data['extra'] or need['module']}')")
-
-
-def _render_parameters(parameters: list[dict[str, Any]]) -> None:
-    output.line()
-    if not parameters:
-        output.line("no parameters")
-        return
-    rows = [
-        [
-            each["name"],
-            each["type"],
-            "(required)" if each["required"] else _shown(each["default"]),
-            each["unit"],
-            each["doc"],
-        ]
-        for each in parameters
-    ]
-    output.table(["parameter", "type", "default", "unit", "meaning"], rows)
-
-
-def _shown(value: Any) -> str:
-    """A value as a suite file would have it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_shown(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
-        return f"({len(value)} entries)"
-    return f"{value:_}" if isinstance(value, int) else str(value)
 
 
 # --- plugins

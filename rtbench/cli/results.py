@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,12 @@ from rtbench.cli.output import JsonOption, emit, line, note, table
 from rtbench.errors import InvalidResults, RtbenchError, SuiteError
 
 if TYPE_CHECKING:
+    from rtbench.results.leaderboard import Leaderboard
     from rtbench.results.report import Report, ReportLine
     from rtbench.results.schema import Row
+    from rtbench.suites.expand import SuiteCell
     from rtbench.suites.model import Suite
+    from rtbench.suites.published import Published
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's name, or a path that ends in .toml.")]
 SuiteChoice = Annotated[
@@ -39,15 +43,18 @@ def report(
     json: JsonOption = False,
 ) -> None:
     """Every cell of a suite: return with its intervals, the published figure beside it, what is missing or failed."""
-    from rtbench.results.report import build_report, suite_rows
+    from rtbench import plugins
+    from rtbench.results.report import COLUMNS, build_report, suite_rows
     from rtbench.suites.added import expand_with_plugins
     from rtbench.suites.model import load_suite
 
     loaded = load_suite(suite, profile)
     cells, plugin_problems = expand_with_plugins(loaded)
-    rows, problems = _rows(state, folder)
+    manager, _ = plugins.hooks()
+    asked = bool(manager.hook.rtbench_report_section.get_hookimpls())  # plugins are shown whole rows
+    rows, problems = _rows(state, folder, cells, None if asked else COLUMNS)
     told = build_report(loaded, cells, rows)
-    sections = _sections(loaded.name, suite_rows(cells, rows))
+    sections = _sections(manager, loaded.name, suite_rows(cells, rows)) if asked else []
     data = {"schema_version": 1, **told.data(), "problems": problems, "sections": sections}
 
     def render() -> None:
@@ -59,33 +66,38 @@ def report(
         line(_next_step(suite, told))
 
     emit(data, json=json, render=render)
-    for problem in problems:
-        note(f"warning: set aside, not counted: {problem}")
+    tell_set_aside(problems)
     for problem in plugin_problems:
         note(f"warning: {problem}")
 
 
-def _rows(state: Path, folder: Path) -> tuple[list[Row], list[str]]:
-    """Rows of the local state and of submissions, and what could not be read."""
-    from rtbench.results.export import read_submission, submission_files
-    from rtbench.results.rows import RowStore, latest
+def _rows(
+    state: Path, folder: Path, cells: Sequence[SuiteCell], columns: Sequence[str] | None
+) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Rows of the cells' runs in the local state and in submissions, and what could not be read."""
+    from rtbench.results.rows import RowStore
     from rtbench.results.store import FolderStore
+    from rtbench.results.submissions import readable_submissions
 
-    scan = RowStore(FolderStore(state)).scan()
-    rows, problems = list(latest(scan.rows).values()), list(scan.problems)
-    for path in submission_files(folder / "submissions"):
-        try:
-            rows += read_submission(path)
-        except InvalidResults as error:
-            problems.append(f"{path}: {error.message}")
-    return rows, problems
+    runs = {run for cell in cells for run in cell.run_ids}
+    scan = RowStore(FolderStore(state)).scan(wanted=runs.__contains__, columns=columns, newest=True)
+    problems = [f"{state}/{problem}" for problem in scan.problems]
+    submitted = readable_submissions(folder / "submissions", problems, columns)
+    return [*scan.rows, *(row for row in submitted if row["run_id"] in runs)], problems
 
 
-def _sections(suite: str, rows: Sequence[Row]) -> list[str]:
+def tell_set_aside(problems: Sequence[str], but: str = "not counted") -> None:
+    """Name the files of rows that could not be used, and say what to do about them."""
+    for problem in problems:
+        note(f"warning: set aside, {but}: {problem}")
+    if problems:
+        note("  next: put these files back from a copy, or move them away; runs without a result start anew")
+
+
+def _sections(manager: Any, suite: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What plugins add to the report; a hook that fails is named and stops nothing."""
     from rtbench import plugins
 
-    manager, _ = plugins.hooks()
     given = {"suite": suite, "rows": [dict(row) for row in rows]}
     answers, problems = plugins.call_each(manager.hook.rtbench_report_section, given)
     for problem in problems:
@@ -131,11 +143,19 @@ def _cells(entry: ReportLine, heads: Sequence[str]) -> list[str]:
         "mean ± SE": plus_minus(_short(told.mean), _short(told.standard_error)),
         "IQM [95 %]": between(_short(told.iqm), _short(told.low), _short(told.high)),
         "age p50": "" if told.observation_age_p50_steps is None else f"{told.observation_age_p50_steps:g}",
-        "published": plus_minus(published.mean, published.spread) if published else "",
+        "published": _printed(published) if published else "",
         "difference": "" if entry.difference is None else f"{_short(entry.difference):+g}",
         "status": entry.status + (f", {told.failed} failed" if told.failed else ""),
     }
     return [values[head] for head in heads]
+
+
+def _printed(published: Published) -> str:
+    from rtbench.results.pages import plus_minus
+    from rtbench.suites.published import NORMALISED
+
+    kind = " (normalised)" if published.metric == NORMALISED else ""
+    return plus_minus(published.mean, published.spread) + kind
 
 
 def _short(value: float | None) -> float | None:
@@ -160,8 +180,9 @@ def _next_step(suite: str, told: Report) -> str:
 def leaderboard_build(suite: SuiteChoice = None, folder: ResultsOption = RESULTS, json: JsonOption = False) -> None:
     """Rebuild leaderboards from the submissions and write them."""
     from rtbench.results import pages
+    from rtbench.results.submissions import read_submissions
 
-    boards = [_board(name, folder) for name in _suites(suite, folder)]
+    boards = _boards(suite, folder, read_submissions(_there(folder) / "submissions"))
     written = [str(path) for board in boards for path in pages.write(board, folder / "leaderboards")]
     data = {"schema_version": 1, "leaderboards": _told(boards), "written": sorted(set(written))}
 
@@ -178,8 +199,7 @@ def leaderboard_check(suite: SuiteChoice = None, folder: ResultsOption = RESULTS
     """Rebuild leaderboards aside and compare; exit code 4 if one is not what its rows give, 5 if rows are invalid."""
     from rtbench.results import pages
 
-    _valid(folder)
-    boards = [_board(name, folder) for name in _suites(suite, folder)]
+    boards = _boards(suite, folder, _valid(_there(folder)))
     for board in boards:
         pages.check(board, folder / "leaderboards")
 
@@ -195,52 +215,57 @@ def _told(boards: Sequence[Any]) -> list[dict[str, Any]]:
     return [{"suite": board.suite, "lines": len(board.lines), "digest": board.digest} for board in boards]
 
 
-def _suites(given: str | None, folder: Path) -> list[str]:
-    """The suite asked for, or every one here that has rows or a committed leaderboard.
+def _there(folder: Path) -> Path:
+    """The folder of results; SuiteError if one was named that is not there."""
+    if not folder.is_dir() and folder != RESULTS:  # asked for by name; a fresh checkout may have no results yet
+        raise SuiteError("no such folder", place=f"--results {folder}", hint="rtbench results export SUITE makes one")
+    return folder
+
+
+def _boards(given: str | None, folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[Leaderboard]:
+    """The leaderboard of the suite asked for, or of every one here that has rows or a committed leaderboard."""
+    from rtbench.results.leaderboard import build_all
+    from rtbench.suites.model import load_suite
+
+    return build_all([load_suite(name) for name in ([given] if given else _suites(folder, rows))], rows)
+
+
+def _suites(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every suite here that has rows or a committed leaderboard.
 
     Rows of a suite that is not installed here (somebody's own) are named and left out; they stop nobody else's.
     """
-    from rtbench.results.export import read_submissions
     from rtbench.results.pages import read_digests
     from rtbench.suites.model import find_suite
 
-    if not folder.is_dir() and folder != RESULTS:  # asked for by name; a fresh checkout may have no results yet
-        raise SuiteError("no such folder", place=f"--results {folder}", hint="rtbench results export SUITE makes one")
-    if given:
-        return [given]
-    rows = read_submissions(folder / "submissions")
+    counts = Counter(row["suite"] for row in rows)
     found = []
-    for name in sorted({row["suite"] for row in rows} | set(read_digests(folder / "leaderboards"))):
+    for name in sorted(counts.keys() | read_digests(folder / "leaderboards").keys()):
         try:
             find_suite(name)
         except RtbenchError:  # unknown, or its plugin is broken
-            count = sum(row["suite"] == name for row in rows)
             hint = "install its plugin, or name its .toml file instead"
-            note(f"warning: suite {name!r} is not installed here: {count} rows left out ({hint})")
+            note(f"warning: suite {name!r} is not installed here: {counts[name]} rows left out ({hint})")
             continue
         found.append(name)
     return found
 
 
-def _board(name: str, folder: Path) -> Any:
-    from rtbench.results.export import read_submissions
-    from rtbench.results.leaderboard import build
-    from rtbench.suites.model import load_suite
+def _valid(folder: Path) -> list[Mapping[str, Any]]:
+    """The rows of all submissions; InvalidResults if anything is wrong with one."""
+    from rtbench.results.checking import check_submissions
+    from rtbench.results.submissions import MEND
 
-    return build(load_suite(name), read_submissions(folder / "submissions"))
-
-
-def _valid(folder: Path) -> None:
-    from rtbench.results.export import check_submissions
-
-    problems = check_submissions(folder / "submissions")
+    checked = check_submissions(folder / "submissions")
+    problems = checked.problems
     if problems:
         more = f"\n  (and {len(problems) - 10} more)" if len(problems) > 10 else ""
         raise InvalidResults(
             f"{len(problems)} problems in the submissions:\n  " + "\n  ".join(problems[:10]) + more,
             place=str(folder / "submissions"),
-            hint="remove the submission, or export it again from the rows it came from",
+            hint=MEND,
         )
+    return checked.rows
 
 
 @results.command("export")
@@ -252,18 +277,15 @@ def results_export(
     json: JsonOption = False,
 ) -> None:
     """Write the suite's finished runs that no submission has yet as one new submission."""
-    from rtbench.results.export import export, read_submissions
-    from rtbench.results.rows import RowStore
-    from rtbench.results.schema import row_digest
-    from rtbench.results.store import FolderStore
+    from rtbench.results.export import export
     from rtbench.suites.model import load_suite
 
     loaded = load_suite(suite)
     submissions = folder / "submissions"
-    there = {row_digest(row) for row in read_submissions(submissions)}
-    scan = RowStore(FolderStore(state)).scan()
-    mine = _of_suite(loaded, scan.rows)
-    fresh = [row for row in mine if row_digest(row) not in there]
+    problems: list[str] = []
+    mine = _of_suite(loaded, state, problems)
+    fresh = _not_submitted(mine, submissions, problems)
+    tell_set_aside(problems, "not exported, not counted")
     if mine and not fresh:
         emit(
             {"schema_version": 1, "written": None, "rows": 0},
@@ -279,27 +301,40 @@ def results_export(
         line(f"next: rtbench leaderboard build {shown}" + ("" if folder == RESULTS else f" --results {folder}"))
 
     emit({"schema_version": 1, "written": str(path), "rows": len(fresh)}, json=json, render=render)
-    for problem in scan.problems:
-        note(f"warning: set aside, not exported: {problem}")
 
 
-def _of_suite(suite: Suite, rows: Sequence[Row]) -> list[Row]:
+def _of_suite(suite: Suite, state: Path, problems: list[str]) -> list[Row]:
     """The newest attempt of runs that the suite started or that are cells of one of its profiles."""
-    from rtbench.results.rows import latest
+    from rtbench.results.rows import RowStore, latest
+    from rtbench.results.store import FolderStore
     from rtbench.suites.expand import expand
     from rtbench.suites.model import load_suite
 
     cells: set[str] = set()
     for profile in suite.profiles:
         cells |= {cell.cell_id for cell in expand(load_suite(str(suite.path), profile), support=False)}
-    chosen = [row for row in rows if row["suite"] == suite.name or row["cell_id"] in cells]
-    return list(latest(chosen).values())
+    unread: list[str] = []
+    rows = RowStore(FolderStore(state)).stream(unread)
+    chosen = latest(row for row in rows if row["suite"] == suite.name or row["cell_id"] in cells)
+    problems += [f"{state}/{problem}" for problem in unread]
+    return list(chosen.values())
+
+
+def _not_submitted(rows: Sequence[Row], submissions: Path, problems: list[str]) -> list[Row]:
+    """The rows that no readable submission has."""
+    from rtbench.results.schema import row_digest
+    from rtbench.results.submissions import readable_submissions
+
+    runs = {row["run_id"] for row in rows}
+    there = [row for row in readable_submissions(submissions, problems) if row["run_id"] in runs]
+    digests, again = {row_digest(row) for row in there}, {row["run_id"] for row in there}
+    return [row for row in rows if row["run_id"] not in again or row_digest(row) not in digests]
 
 
 @results.command("check")
 def results_check(folder: ResultsOption = RESULTS, json: JsonOption = False) -> None:
     """Check every submission: schema, digest, identity of each row, duplicates, values that cannot be."""
-    from rtbench.results.export import submission_files
+    from rtbench.results.submissions import submission_files
 
     if not folder.is_dir():
         raise SuiteError("no such folder", place=str(folder), hint="rtbench results export SUITE makes one")

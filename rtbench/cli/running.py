@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json as json_module
-import os
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rtbench.cli.output import JsonOption, emit, line, note, same_command, table
-from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption, SuiteArgument
+from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption, SuiteArgument, tell_set_aside
 from rtbench.errors import SuiteError
 
 if TYPE_CHECKING:
+    from rtbench.cli.progress import Ended
     from rtbench.executors.planning import PlannedRun, Rerun
-    from rtbench.results.schema import Row
     from rtbench.suites.model import Suite
 
 ProfileOption = Annotated[str, typer.Option(help="The suite's profile.")]
@@ -45,7 +46,7 @@ def plan(
     from rtbench.executors.planning import counts, estimate
 
     loaded, planned, rows = _plan(suite, profile, only, seeds, rerun, state)
-    cost = estimate(planned, [*rows, *_submitted(results)])
+    cost = estimate(planned, itertools.chain(rows, _submitted(results)))
     data = {
         "schema_version": 1,
         "suite": loaded.name,
@@ -91,6 +92,9 @@ def run(
     threads: Annotated[int, typer.Option(help="Threads of arithmetic per process.")] = 1,
     batch: Annotated[int, typer.Option(help="Seeds of one cell trained in one process.")] = 1,
     executor: Annotated[str, typer.Option(help="Where runs are executed; see rtbench list executors.")] = "local",
+    wait: Annotated[
+        bool, typer.Option(help="Wait for runs that other runners work on, and take over those of dead ones.")
+    ] = True,
     yes: Annotated[bool, typer.Option("--yes", help="On a terminal, do not ask before long work.")] = False,
     state: StateOption = STATE,
     results: ResultsOption = RESULTS,
@@ -105,9 +109,10 @@ def run(
         if value < least:
             raise SuiteError(f"{name} must be at least {least}, got {value}", place=name)
     loaded, planned, rows = _plan(suite, profile, only, seeds, rerun, state)
-    cost = estimate(planned, [*rows, *_submitted(results)])
+    cost = estimate(planned, itertools.chain(rows, _submitted(results)))
     work = make_jobs(loaded, planned, batch=batch, threads=threads)
-    part = build(use("executors", executor, {"jobs": jobs, "threads": threads, "retries": loaded.retries}))
+    how = {"jobs": jobs, "threads": threads, "retries": loaded.retries} | ({} if wait else {"wait": False})
+    part = build(use("executors", executor, how))
     display = Display(work, quiet=json)
     execution = part.make(state, display)
     slots = getattr(execution, "slots", 1)
@@ -118,6 +123,9 @@ def run(
         line(f"{len(work)} to do, about {_hours(cost.core_hours)} on {slots} at a time ({cost.basis})")
     if cost.core_hours > CONFIRM_HOURS and not yes and sys.stdin.isatty():
         typer.confirm(f"This is about {_hours(cost.core_hours)} of work. Go on?", abort=True)
+    unsupported = sorted({found.why for found in planned if found.state == "unsupported"})
+    stale = sum(found.state == "stale" and not found.starts for found in planned)
+    del planned, rows  # the work may last for days
     stopped = False
     if work:
         try:
@@ -127,9 +135,7 @@ def run(
         with display:
             stopped = execution.run(work)
     fine = ("ok", "interrupted") if stopped else ("ok",)  # interrupted without being asked: a full disk, say
-    failed = [found for found in display.finished.values() if found["status"] not in fine]
-    unsupported = [found for found in planned if found.state == "unsupported"]
-    stale = sum(found.state == "stale" and not found.starts for found in planned)
+    failed = {run_id: ended for run_id, ended in display.finished.items() if ended.status not in fine}
     _end(suite, profile, loaded, display.finished, failed, unsupported, stale, stopped, state, results, json)
     return STOPPED if stopped else FAILED if failed else 0
 
@@ -138,9 +144,9 @@ def _end(
     suite: str,
     profile: str,
     loaded: Suite,
-    finished: dict[str, dict[str, Any]],
-    failed: list[dict[str, Any]],
-    unsupported: list[PlannedRun],
+    finished: dict[str, Ended],
+    failed: dict[str, Ended],
+    unsupported: list[str],
     stale: int,
     stopped: bool,
     state: Path,
@@ -152,7 +158,7 @@ def _end(
 
     chosen = f" --profile {profile}" if profile != "paper" else ""
     if json:
-        runs = list(finished.values())
+        runs = [{"run_id": run_id, **ended._asdict()} for run_id, ended in finished.items()]
         data = {"schema_version": 1, "suite": loaded.name, "profile": loaded.profile, "stopped": stopped, "runs": runs}
         emit(data, json=True, render=lambda: None)
         return
@@ -162,11 +168,11 @@ def _end(
         return
     line()
     report(suite, profile=profile, state=state, folder=results, json=False)
-    for found in failed[:SHOWN_FAILURES]:
-        note(f"{found['status']}: {found['run_id'][:12]}: {found['reason']}")
+    for run_id, ended in list(failed.items())[:SHOWN_FAILURES]:
+        note(f"{ended.status}: {run_id[:12]}: {ended.reason}")
     if len(failed) > SHOWN_FAILURES:
         note(f"... and {len(failed) - SHOWN_FAILURES} more: rtbench status {suite}{chosen}")
-    for reason in sorted({found.why for found in unsupported}):
+    for reason in unsupported:
         note(f"unsupported: {reason}")
     if failed:
         note(f"{len(failed)} run(s) did not succeed; the others are kept. Again: {same_command('run')}")
@@ -205,7 +211,8 @@ def status(
         )
         for found in running:
             share = 100 * found["done_units"] / found["total_units"]
-            alive = "running" if found["alive"] else "not running any more; the next `rtbench run` continues it"
+            gone = "not running any more; the next `rtbench run` continues it"
+            alive = f"running on {found['host']}, pid {found['pid']}" if found["alive"] else gone
             line(f"{share:5.1f} %   {found['title']}   {found['units_per_s']:g} {loaded.budget.unit}/s   {alive}")
         for lost in failed:
             line(f"{lost.state}: {lost.cell.environment} · {lost.cell.method} · seed {lost.seed}: {lost.why}")
@@ -218,10 +225,10 @@ def status(
 
 def _plan(
     suite: str, profile: str, only: list[str] | None, seeds: str | None, rerun: str, state: Path
-) -> tuple[Suite, list[PlannedRun], list[Row]]:
-    """The suite, its runs as they stand, and all local rows."""
-    from rtbench.executors.planning import RERUN, parse_only, plan_runs
-    from rtbench.results.rows import RowStore, latest
+) -> tuple[Suite, list[PlannedRun], Iterator[Mapping[str, Any]]]:
+    """The suite, its runs as they stand, and what all local rows tell of speeds, read when it is asked for."""
+    from rtbench.executors.planning import COLUMNS, RERUN, SPEED_COLUMNS, parse_only, plan_runs
+    from rtbench.results.rows import RowStore
     from rtbench.results.store import FolderStore
     from rtbench.suites.added import expand_with_plugins
     from rtbench.suites.model import load_suite
@@ -233,27 +240,31 @@ def _plan(
     chosen: Rerun = rerun  # type: ignore[assignment]
     loaded = load_suite(suite, profile)
     cells, problems = expand_with_plugins(loaded)
-    scan = RowStore(FolderStore(state)).scan()
-    for problem in [*problems, *(f"set aside, not counted: {text}" for text in scan.problems)]:
+    for problem in problems:
         note(f"warning: {problem}")
+    runs = {run for cell in cells for run in cell.run_ids}
+    store = RowStore(FolderStore(state))
+    scan = store.scan(wanted=runs.__contains__, columns=COLUMNS, newest=True)
+    tell_set_aside([f"{state}/{problem}" for problem in scan.problems])
+    others = store.stream([], wanted=lambda run: run not in runs, columns=SPEED_COLUMNS, newest=True)
     planned = plan_runs(
         cells,
-        latest(scan.rows),
+        {row["run_id"]: row for row in scan.rows},
         rerun=chosen,
         match=parse_only(only or [], cells),
         seeds=_seeds(seeds, loaded.seeds),
     )
-    return loaded, planned, scan.rows
+    return loaded, planned, itertools.chain(scan.rows, others)
 
 
-def _submitted(results: Path) -> list[Row]:
-    from rtbench.errors import InvalidResults
-    from rtbench.results.export import read_submissions
+def _submitted(results: Path) -> Iterator[Mapping[str, Any]]:
+    """What submissions tell of speeds; those that cannot be read are named."""
+    from rtbench.executors.planning import SPEED_COLUMNS
+    from rtbench.results.submissions import readable_submissions
 
-    try:
-        return read_submissions(results / "submissions")
-    except InvalidResults:  # only speeds are wanted of them here; `results check` says what is wrong
-        return []
+    problems: list[str] = []
+    yield from readable_submissions(results / "submissions", problems, SPEED_COLUMNS)
+    tell_set_aside(problems)
 
 
 def _seeds(text: str | None, known: tuple[int, ...]) -> list[int] | None:
@@ -274,7 +285,9 @@ def _seeds(text: str | None, known: tuple[int, ...]) -> list[int] | None:
 
 
 def _running(state: Path, run_ids: set[str]) -> list[dict[str, Any]]:
+    """What runs told last, and by their leases whether their process lives; of another machine that is taken for so."""
     from rtbench.executors.jobs import PROGRESS
+    from rtbench.executors.leases import current
     from rtbench.results.store import FolderStore
 
     store, found = FolderStore(state), []
@@ -283,17 +296,12 @@ def _running(state: Path, run_ids: set[str]) -> list[dict[str, Any]]:
             told = json_module.loads(store.read(key))
         except (KeyError, ValueError):
             continue
-        if run_ids & set(told.get("run_ids", ())):
-            found.append({**told, "alive": _alive(int(told["pid"]))})
+        mine = run_ids & set(told.get("run_ids", ()))
+        if mine:
+            lease = current(store, min(mine))
+            alive = lease is not None and not lease.released and not lease.holder.dead
+            found.append({**told, "alive": alive, "host": lease.holder.host if lease else ""})
     return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (OSError, OverflowError):
-        return False
-    return True
 
 
 def _table(planned: list[PlannedRun], *, each: bool) -> None:

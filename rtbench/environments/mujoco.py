@@ -12,6 +12,8 @@ from rtbench.parts import Environment, EnvironmentSpec, param
 if TYPE_CHECKING:
     import gymnasium
 
+    from rtbench.cell import Cell
+
 Id = Literal[
     "Ant-v4",
     "Ant-v5",
@@ -39,49 +41,73 @@ Id = Literal[
 
 @dataclass(frozen=True)
 class Params:
-    """Which environment."""
+    """Which environment, and at which pace."""
 
     id: Id = param(doc="Gymnasium id; v4 as the paper, v5 differs in rewards and observations")
+    action_repeat: int = param(1, unit="steps", doc="steps each action is applied, rewards summed", added=True)
+    observation_rate: int = param(
+        1, unit="×", doc="observations this many times as often, each step shorter and worth less reward", added=True
+    )
 
 
 class MuJoCo(Environment):
     """Continuous control in MuJoCo (Handling Delay, Section 5: HalfCheetah, Walker2d, Ant, Hopper, all v4).
 
     Observations float64 vectors, actions in a box, a time limit that truncates. τ_M is the model's time step times the
-    frame skip (HalfCheetah 50 ms, Hopper and Walker2d 8 ms, Ant 50 ms).
+    frame skip (HalfCheetah 50 ms, Hopper and Walker2d 8 ms, Ant 50 ms). `action_repeat` makes a step of so many, as the
+    paper's SAC-repeat (Appendix C, Table 6); `observation_rate` makes so many of one (Section 5.1).
     """
 
     Params = Params
     requires = ("mujoco", "imageio")
     extra = "rtbench[mujoco]"
 
+    @classmethod
+    def supports(cls, cell: Cell) -> str | None:
+        """A pace of at least 1."""
+        for name in ("action_repeat", "observation_rate"):
+            value = cell.environment.params.get(name, 1)
+            if value < 1:
+                return f"environment mujoco: {name} must be at least 1, got {value}"
+        return None
+
     def make(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
         """A fresh environment with its time limit."""
         import gymnasium
         import mujoco
 
+        from rtbench.environments.pace import ActionRepeat, FinerSteps
+
+        p: Params = self.params
+        limit = (gymnasium.spec(p.id).max_episode_steps or 1000) * p.observation_rate
+
         # MuJoCo reports numerical trouble into a file in the working directory; the reward already shows it.
         mujoco.set_mju_user_warning(lambda message: None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "v4 is out of date" is the paper's choice, not the user's mistake
-            return gymnasium.make(self.params.id, render_mode=render_mode, disable_env_checker=True)
+            env: gymnasium.Env[Any, Any] = gymnasium.make(
+                p.id, render_mode=render_mode, disable_env_checker=True, max_episode_steps=limit
+            )
+        if p.observation_rate > 1:
+            env = FinerSteps(env, p.observation_rate)
+        return ActionRepeat(env, p.action_repeat) if p.action_repeat > 1 else env
 
     def spec(self) -> EnvironmentSpec:
         """Shapes and τ_M, read off the environment itself."""
-        return _spec(self.params.id)
+        return _spec(self.params)
 
 
 @functools.cache
-def _spec(environment_id: str) -> EnvironmentSpec:
-    env = MuJoCo(Params(environment_id)).make()  # type: ignore[arg-type]
+def _spec(params: Params) -> EnvironmentSpec:
+    env = MuJoCo(params).make()
     space: Any = env.action_space
-    limit = env.spec.max_episode_steps if env.spec else None
+    limit = env.get_wrapper_attr("_max_episode_steps")
     spec = EnvironmentSpec(
         observation_shape=tuple(env.observation_space.shape or ()),
         action_size=int(space.shape[0]),
         continuous=True,
-        step_s=round(float(env.unwrapped.dt), 9),  # type: ignore[attr-defined]
-        max_episode_steps=limit,
+        step_s=round(float(env.unwrapped.dt) * params.action_repeat, 9),  # type: ignore[attr-defined]
+        max_episode_steps=-(-limit // params.action_repeat),
         action_low=tuple(float(x) for x in space.low),
         action_high=tuple(float(x) for x in space.high),
     )

@@ -1,13 +1,16 @@
 """A job: runs of one cell that one process trains together; and the events an executor tells of.
 
-Events are dictionaries with `event` and `job` (the job's key):
-`started`; `progress` (done_units, total_units, units_per_s, phase); `finished` (status, reason per run); `note` (text).
+Events are dictionaries with `event`, and except for notes `job` (the job's key) and `title`:
+`started`; `progress` (done_units and total_units of each run, unit, units_per_s, wall_s, how many runs);
+`finished` (total_units of each run; runs: run_id, seed, status, reason, eval_return_final of each; `retried`: they are
+tried again; `elsewhere`: another runner did it); `note` (text).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,14 @@ ROWS = "rows"
 CHECKPOINTS = "checkpoints"
 PROGRESS = "progress"
 LOGS = "logs"
-LOCKS = "locks"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
-    """Runs of `cell` with `seeds`, as a suite asks for them; `attempts` counts each run's attempts from 1."""
+    """Runs of `cell` with `seeds`, as a suite asks for them; `attempts` counts each run's attempts from 1.
+
+    A `fresh` job begins anew whatever checkpoint is there.
+    """
 
     cell: Cell
     seeds: tuple[int, ...]
@@ -33,10 +38,11 @@ class Job:
     suite_revision: int
     wall_limit_s: float
     threads: int = 1
+    fresh: bool = False
 
     @property
     def key(self) -> str:
-        """The name of the job's checkpoint, log and lock: a digest of its runs; equal batches continue each other."""
+        """The name of the job's checkpoint and log: a digest of its runs; equal batches continue each other."""
         return hashlib.sha256("/".join(self.run_ids).encode()).hexdigest()[:16]
 
     @property
@@ -50,7 +56,7 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        plain = {name: getattr(self, name) for name in ("suite", "suite_revision", "wall_limit_s", "threads")}
+        plain = {name: getattr(self, name) for name in ("suite", "suite_revision", "wall_limit_s", "threads", "fresh")}
         lists = {name: list(getattr(self, name)) for name in ("seeds", "run_ids", "attempts")}
         return {**plain, **lists, "cell": cell_to_json(self.cell)}
 
@@ -60,9 +66,25 @@ class Job:
         tuples = {name: tuple(data[name]) for name in ("seeds", "run_ids", "attempts")}
         return cls(**{**data, **tuples, "cell": cell_from_json(data["cell"])})
 
-    def next_attempt(self) -> Job:
-        """The same runs, tried once more."""
-        return dataclasses.replace(self, attempts=tuple(attempt + 1 for attempt in self.attempts))
+    def only(self, indices: Sequence[int]) -> Job:
+        """The job of some of its runs, by their places in it."""
+        if len(indices) == len(self.seeds):
+            return self
+        return dataclasses.replace(
+            self,
+            seeds=tuple(self.seeds[i] for i in indices),
+            run_ids=tuple(self.run_ids[i] for i in indices),
+            attempts=tuple(self.attempts[i] for i in indices),
+        )
+
+    def finished(self, outcomes: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        """The event that tells what became of each of its runs."""
+        runs = [
+            {"run_id": run_id, "seed": seed, "eval_return_final": None, **outcome}
+            for run_id, seed, outcome in zip(self.run_ids, self.seeds, outcomes, strict=True)
+        ]
+        common = {"event": "finished", "job": self.key, "title": self.title, "total_units": self.cell.budget.steps}
+        return {**common, "runs": runs, **more}
 
 
 @dataclass(frozen=True)
@@ -83,8 +105,5 @@ class StatePaths:
 
     @property
     def log(self) -> Path:
+        """Tracebacks; what the process prints besides lies beside it with the ending `.err`."""
         return self.root / LOGS / f"{self.key}.log"
-
-    @property
-    def lock(self) -> Path:
-        return self.root / LOCKS / f"{self.key}.lock"

@@ -1,27 +1,38 @@
-"""Runs jobs in processes of this machine, one core each, a few at a time."""
+"""Runs jobs in processes of this machine, one core each, a few at a time, beside any number of other runners."""
 
 from __future__ import annotations
 
 import json
 import os
-import queue
 import signal
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rtbench.errors import RtbenchError
+from rtbench.executors.claims import Claims
 from rtbench.executors.jobs import Job, StatePaths
+from rtbench.executors.leases import Held, Lost
+from rtbench.executors.preload import modules, start_method
+from rtbench.executors.processes import Child, Processes
+from rtbench.executors.recording import PROCESS_DIED
+from rtbench.executors.stopping import Stopping
 from rtbench.parts import Executor, param
+from rtbench.results.store import FolderStore
 
-GRACE_SECONDS = 9.0
-"""How long workers have to write their checkpoints after they were asked to stop."""
+STOP_S = 7.0
+"""How long workers have to write their checkpoints after they were asked to stop; with the next, less than 10 s."""
+STOP_ROWS_S = 2.0
+"""How long it may take to write the rows of workers that did not."""
+HANG_S = float(os.environ.get("RTBENCH_HANG_SECONDS", "60"))
+"""How long past its wall limit a worker may stay in a call; the variable is for tests."""
+START_S = 300.0
+"""How long imports may take; then the wall limit counts."""
+RECORD_S = 60.0
+TURN_S = 0.2
+EVENTS = ("started", "progress", "finished", "note")
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -32,7 +43,8 @@ class Params:
 
     jobs: int = param(0, unit="processes", doc="at a time; 0 = as many as there are cores for their threads")
     threads: int = param(1, unit="threads", doc="threads of arithmetic per process")
-    retries: int = param(1, unit="attempts", doc="further attempts after a failure")
+    retries: int = param(1, unit="attempts", doc="further attempts after a failure, of all runners together")
+    wait: bool = param(True, doc="wait for runs that other runners work on, and take over those of dead ones")
 
 
 class Local(Executor):
@@ -45,6 +57,38 @@ class Local(Executor):
         return LocalExecution(state, tell, self.params)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a process that could not say it itself."""
+
+    status: str
+    reason: str
+    error_type: str | None = None
+
+
+@dataclass(eq=False)
+class Work:
+    """A planned job in hand: under which leases, in which process, and when that is taken to hang.
+
+    With a `verdict` the process only records what became of another.
+    """
+
+    planned: Job
+    held: list[Held]
+    child: Child
+    verdict: Verdict | None = None
+    wall_s: float = 0.0
+    hangs_at: float = 0.0
+    adopted: bool = False
+    told: bool = False
+    asked: bool = False
+    hung: bool = False
+
+    def may_take(self, time_s: float) -> None:
+        """From now on; a process that takes longer hangs."""
+        self.hangs_at = time.monotonic() + time_s
+
+
 class LocalExecution:
     """Starts workers, passes their events on, retries what failed, stops them all when asked."""
 
@@ -52,143 +96,198 @@ class LocalExecution:
         self._state, self._tell, self._params = state, tell, params
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.slots = params.jobs or max(1, cores // max(1, params.threads))
-        self._events: queue.Queue[tuple[Job, dict[str, Any] | None]] = queue.Queue()
-        self._running: dict[str, tuple[Job, subprocess.Popen[str]]] = {}
-        self._finished: set[str] = set()
-        self._stopping = False
+        self._running: dict[Child, Work] = {}
+        self._told_waiting = False
 
     def run(self, jobs: Sequence[Job]) -> bool:
         """Execute all jobs; True if the execution was asked to stop (Ctrl-C or SIGTERM) before they were done."""
-        waiting, tries = deque(jobs), dict.fromkeys((job.key for job in jobs), 0)
-        # Not by way of SIGINT, which is ignored in a process that a shell started in the background.
-        restore = signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            while waiting or self._running:
-                while waiting and len(self._running) < self.slots:
-                    self._start(waiting.popleft())
-                self._next(waiting, tries)
-        except KeyboardInterrupt:
-            self._stop()
-        finally:
-            signal.signal(signal.SIGTERM, restore)
-            for _, process in self._running.values():
-                process.kill()
-        return self._stopping
-
-    def _start(self, job: Job) -> None:
-        paths = StatePaths(self._state, job.key)
-        paths.log.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="rtbench-job-", delete=False) as file:
-            json.dump(job.to_json(), file)
-        threads = str(job.threads)
-        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        with paths.log.with_suffix(".err").open("w") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "rtbench.executors.worker", str(self._state.resolve()), file.name],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-                start_new_session=True,  # Ctrl-C is for the runner, which asks its workers itself
-            )
-        self._running[job.key] = (job, process)
-        threading.Thread(target=self._listen, args=(job, process, Path(file.name)), daemon=True).start()
-
-    def _listen(self, job: Job, process: subprocess.Popen[str], job_file: Path) -> None:
-        assert process.stdout is not None
-        for text in process.stdout:
+        self._claims = Claims(FolderStore(self._state), jobs, self._params.retries, self._tell)
+        errors = StatePaths(self._state, "warm").log.with_suffix(".err")
+        self._processes = Processes(modules(jobs), self._params.threads, errors)
+        with Stopping() as self._stopping:
             try:
-                self._events.put((job, json.loads(text)))
-            except json.JSONDecodeError:  # something in the process printed on its own
-                self._events.put((job, {"event": "note", "job": job.key, "text": text.rstrip()}))
-        process.wait()
-        job_file.unlink(missing_ok=True)
-        self._events.put((job, None))
+                while not self._stopping and (self._claims or self._running):
+                    self._fill()
+                    if self._claims.blocked and not self._running and not self._wait():
+                        break
+                    self._turn()
+                if self._stopping:
+                    self._stop()
+            except RtbenchError:  # the state cannot be written any more, say: what runs may still end in order
+                self._stopping.ask()
+                self._stop()
+                raise
+            except KeyboardInterrupt:  # asked a second time
+                self._processes.kill()
+            finally:
+                self._processes.close()
+            return bool(self._stopping)
 
-    def _next(self, waiting: deque[Job], tries: dict[str, int]) -> None:
-        """Pass one event on; at a worker's end decide whether its job is tried again."""
+    def _fill(self) -> None:
+        """Start jobs while there is room."""
+        while len(self._running) < self.slots and not self._stopping and (claim := self._claims.next()):
+            child = self._start(claim.job, claim.held, {"do": "run"})
+            self._running[child] = work = Work(claim.planned, claim.held, child)
+            work.may_take(START_S + claim.job.wall_limit_s + HANG_S)
+
+    def _start(self, job: Job, held: Sequence[Held], task: dict[str, Any]) -> Child:
+        fences = [lease.fence for lease in held]
+        place = {"state": str(self._state.resolve()), "holder": self._claims.holder, "fences": fences}
+        task = {**task, **place, "job": job.to_json(), "start": start_method(job)}
+        return self._processes.start(task, StatePaths(self._state, job.key).log.with_suffix(".err"))
+
+    def _wait(self) -> bool:
+        """Tell once whose runs are left; False if they are not to be waited for."""
+        if not self._params.wait:
+            self._note(f"not waiting for {self._claims.others()}")
+        elif not self._told_waiting:
+            self._note(f"waiting for {self._claims.others()}; they are taken over when their lease ends")
+            self._told_waiting = True
+        return self._params.wait
+
+    # ---- listening -------------------------------------------------------------------------------------------------
+
+    def _turn(self, timeout_s: float = TURN_S) -> None:
+        """Pass on what workers say, deal with those that ended, end those that hang."""
+        for child, lines in self._processes.wait(timeout_s):
+            work = self._running[child]
+            for line in lines:
+                self._hear(work, line)
+            if child.code is not None:
+                del self._running[child]
+                self._ended(work, child.code)
+        for work in list(self._running.values()):
+            if time.monotonic() > work.hangs_at and not work.hung:
+                work.hung = True
+                self._end(work)
+            elif self._stopping and not work.verdict and not work.asked and work.child.pid:
+                work.asked = True
+                work.child.send(signal.SIGTERM)
+            elif not work.adopted:
+                self._beat(work)
+
+    def _hear(self, work: Work, line: str) -> None:
         try:
-            job, event = self._events.get(timeout=0.2)
-        except queue.Empty:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            event = None
+        if not isinstance(event, dict) or event.get("event") not in EVENTS:
+            self._note(line)  # something in the process printed on its own
             return
-        if event is not None:
-            if event["event"] == "finished":
-                self._finished.add(job.key)
-                if self._again(job, event, tries):
-                    waiting.append(job.next_attempt())
-                    self._finished.discard(job.key)
-                    event["retried"] = True
+        work.adopted = True
+        if event["event"] == "progress":
+            work.wall_s = event["wall_s"]
+        if event["event"] in ("started", "progress"):
+            work.may_take(work.planned.wall_limit_s - work.wall_s + HANG_S)
+        if event["event"] == "finished":
+            work.told = True
+            self._finished(work.planned, event["runs"])
+        else:
             self._tell(event)
-            return
-        _, process = self._running.pop(job.key)
-        if job.key not in self._finished and not any(other.key == job.key for other in waiting):
-            self._died(job, process.returncode, waiting, tries)
 
-    def _again(self, job: Job, event: dict[str, Any], tries: dict[str, int]) -> bool:
-        failed = any(run["status"] == "failed" for run in event["runs"])
-        if not failed or self._stopping or tries[job.key] >= self._params.retries:
-            return False
-        tries[job.key] += 1
-        return True
+    def _finished(self, job: Job, outcomes: list[dict[str, Any]]) -> None:
+        """Tell what became of runs; those that failed wait for their next attempt, as long as they may have one."""
+        failed = [i for i, run in enumerate(outcomes) if run["status"] == "failed" and not self._stopping]
+        again = {i for i in failed if self._claims.current(job.only([i]))}
+        done = [i for i in range(len(outcomes)) if i not in again]
+        for retried, indices in ((False, done), (True, sorted(again))):
+            if indices:
+                self._tell(job.only(indices).finished([outcomes[i] for i in indices], retried=retried))
+        if again:
+            self._claims.again(job.only(sorted(again)))
 
-    def _died(self, job: Job, code: int, waiting: deque[Job], tries: dict[str, int]) -> None:
-        """A worker ended without a word: killed, crashed, or another runner has the job."""
-        from rtbench.executors.worker import BUSY
+    def _beat(self, work: Work) -> None:
+        """Until its worker tells of life itself."""
+        try:
+            for lease in work.held:
+                if lease.due:
+                    lease.beat()
+        except Lost:
+            work.child.send(signal.SIGKILL)
 
-        if code == BUSY:
-            self._tell({"event": "note", "job": job.key, "text": f"another runner works on it: {job.title}"})
+    # ---- ends ------------------------------------------------------------------------------------------------------
+
+    def _end(self, work: Work) -> None:
+        """Kill a worker; one that does not exist yet with the parent that was to make it."""
+        if work.child.pid is None:
+            self._processes.kill()
+        work.child.send(signal.SIGKILL)
+
+    def _ended(self, work: Work, code: int) -> None:
+        """A worker ended: fine if it said what became of its runs, else that is found out and written for it."""
+        job = work.planned
+        if work.told:
             return
-        if self._stopping:
-            return
-        errors = StatePaths(self._state, job.key).log.with_suffix(".err")
-        last = errors.read_text().strip().splitlines()[-1:] if errors.exists() else []
+        if _lost(work.held):
+            self._note(f"another runner has taken over: {job.title}")
+            self._claims.busy(job)
+        elif work.verdict:
+            self._unrecorded(work, work.verdict)
+        elif work.hung:
+            limit = f"{job.wall_limit_s:g} s and {HANG_S:g} s more"
+            self._record(work, Verdict("timeout", f"did not return from a call within its wall limit of {limit}"))
+        elif not self._stopping:
+            self._record(work, Verdict("failed", self._death(job, code), PROCESS_DIED))
+        elif work.child.pid is not None:
+            self._record(work, Verdict("interrupted", "asked to stop, and was killed: it did not answer in time"))
+        else:
+            _release(work.held)
+
+    def _death(self, job: Job, code: int) -> str:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        reason = f"its process {how}{': ' + last[0] if last else ''}"
-        retried = tries[job.key] < self._params.retries
-        # What it had checkpointed is kept: a further attempt goes on from there.
-        write_lost_rows(self._state, job, reason)
-        runs = [{"run_id": run_id, "status": "failed", "reason": reason} for run_id in job.run_ids]
-        self._tell({"event": "finished", "job": job.key, "runs": runs, "retried": retried})
-        if retried:
-            tries[job.key] += 1
-            waiting.append(job.next_attempt())
+        hint = "; the system may have been out of memory" if code == -signal.SIGKILL else ""
+        return f"its process {how}{hint}{self._last_error(job)}"
+
+    def _last_error(self, job: Job) -> str:
+        errors = StatePaths(self._state, job.key).log.with_suffix(".err")
+        last = errors.read_text(errors="replace").strip().splitlines()[-1:] if errors.exists() else []
+        return f": {last[0]}" if last else ""
+
+    def _record(self, work: Work, verdict: Verdict) -> None:
+        """Rows for the runs of a process that could not write them; what it had checkpointed is kept."""
+        left = self._claims.unsettled(work.planned, elsewhere=False)  # of a batch it may have written some
+        job = self._claims.current(left) if left else None
+        if left is None or job is None:
+            return
+        leases = {lease.run_id: lease for lease in work.held}
+        held = [leases[run_id] for run_id in left.run_ids]
+        task = {"do": "record", "status": verdict.status, "reason": verdict.reason, "error_type": verdict.error_type}
+        child = self._start(job, held, {**task, "wall_s": work.wall_s})
+        self._running[child] = recording = Work(left, held, child, verdict, work.wall_s)
+        recording.may_take(RECORD_S)
+
+    def _unrecorded(self, work: Work, verdict: Verdict) -> None:
+        """Nothing could write its row either: told of, not tried again, and free for other runners."""
+        self._note(f"warning: its row could not be written{self._last_error(work.planned)}: {work.planned.title}")
+        outcome = {"status": verdict.status, "reason": verdict.reason}
+        self._tell(work.planned.finished([outcome] * len(work.planned.seeds)))
+        _release(work.held)
 
     def _stop(self) -> None:
-        """Ask every worker to checkpoint and end; kill what does not within the time of grace."""
-        self._stopping = True
-        for _, process in self._running.values():
-            process.terminate()
-        deadline = time.monotonic() + GRACE_SECONDS
+        """Ask every worker to checkpoint and end; kill what does not within its time, and write its rows."""
+        self._until(time.monotonic() + STOP_S)
+        for work in list(self._running.values()):
+            if not work.verdict:
+                self._end(work)
+        self._until(time.monotonic() + STOP_ROWS_S)
+
+    def _until(self, deadline: float) -> None:
         while self._running and time.monotonic() < deadline:
-            self._next(deque(), dict.fromkeys(self._running, 0))
+            self._turn(TURN_S / 4)
+
+    def _note(self, text: str) -> None:
+        self._tell({"event": "note", "text": text})
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+def _release(held: Sequence[Held]) -> None:
+    for lease in held:
+        lease.release()
 
 
-def write_lost_rows(state: Path, job: Job, reason: str) -> None:
-    """Rows for the runs of a process that could not write them itself."""
-    from datetime import UTC, datetime
-
-    from rtbench.backends.machine import fingerprint
-    from rtbench.executors.provenance import provenance
-    from rtbench.executors.worker import commit
-    from rtbench.results.rows import RowStore
-    from rtbench.results.schema import new_row
-    from rtbench.results.store import FolderStore
-
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    for seed, attempt in zip(job.seeds, job.attempts, strict=True):
-        row = new_row(
-            job.cell,
-            seed,
-            suite=job.suite,
-            suite_revision=job.suite_revision,
-            attempt=attempt,
-            outcome={"status": "failed", "reason": reason, "error_type": "ProcessDied"},
-            machine=fingerprint(job.threads),
-            provenance=provenance(now),
-        )
-        commit(RowStore(FolderStore(state)), row)
+def _lost(held: Sequence[Held]) -> bool:
+    try:
+        for lease in held:
+            lease.check()
+    except Lost:
+        return True
+    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
@@ -13,10 +13,9 @@ from typing import Any, Literal
 from rtbench import plugins
 from rtbench.cell import Cell
 from rtbench.errors import SuiteError
-from rtbench.executors.jobs import CHECKPOINTS, Job
+from rtbench.executors.jobs import Job
 from rtbench.parts import PartUse, canonical_json
-from rtbench.results.schema import Row
-from rtbench.results.store import FolderStore
+from rtbench.results.columns import PART_AXES
 from rtbench.suites.expand import SuiteCell
 from rtbench.suites.match import holds, view
 from rtbench.suites.model import Suite
@@ -25,10 +24,30 @@ Rerun = Literal["never", "failed", "stale", "all"]
 RERUN = ("never", "failed", "stale", "all")
 State = Literal["done", "missing", "failed", "timeout", "interrupted", "stale", "unsupported", "excluded"]
 SHORTEST_SECONDS = 5.0
+ENOUGH = 10
+"""Measured runs of a kind after which no more are read for an estimate."""
+_Likeness = tuple[str, str, str]
 STATES = ("done", "missing", "interrupted", "failed", "timeout", "stale", "unsupported", "excluded")
+SPEED_COLUMNS = (
+    "status",
+    "wall_s",
+    "budget_json",
+    "learner_name",
+    "environment_params_json",
+    "architecture_params_json",
+)
+"""Columns of rows that `estimate` reads."""
+COLUMNS = (
+    "run_id",
+    "attempt",
+    "reason",
+    *(f"{axis}_{key}" for axis in PART_AXES for key in ("version", "source_digest")),
+    *SPEED_COLUMNS,
+)
+"""Columns of rows that a plan with its estimate reads; the rest need not be kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedRun:
     """One run of a suite: `starts` says whether a runner would start it, `why` in words."""
 
@@ -98,7 +117,7 @@ def parse_only(conditions: Sequence[str], cells: Sequence[SuiteCell]) -> dict[st
 
 def plan_runs(
     cells: Iterable[SuiteCell],
-    rows: Mapping[str, Row],
+    rows: Mapping[str, Mapping[str, Any]],
     *,
     rerun: Rerun = "failed",
     match: Mapping[str, Mapping[str, Any]] | None = None,
@@ -115,7 +134,7 @@ def plan_runs(
     return planned
 
 
-def _planned(cell: SuiteCell, seed: int, run_id: str, row: Row | None, rerun: Rerun) -> PlannedRun:
+def _planned(cell: SuiteCell, seed: int, run_id: str, row: Mapping[str, Any] | None, rerun: Rerun) -> PlannedRun:
     def answer(state: State, starts: bool, why: str) -> PlannedRun:
         return PlannedRun(cell, seed, run_id, state, starts, why, 1 if row is None else row["attempt"] + 1)
 
@@ -136,7 +155,7 @@ def _planned(cell: SuiteCell, seed: int, run_id: str, row: Row | None, rerun: Re
     return answer("done", rerun == "all", "--rerun all" if rerun == "all" else "has a result")
 
 
-def stale_parts(row: Row, cell: Cell) -> list[str]:
+def stale_parts(row: Mapping[str, Any], cell: Cell) -> list[str]:
     """Parts whose distribution's version or source has changed since the row was made."""
     changed: list[str] = []
     for axis, part in cell.parts.items():
@@ -157,23 +176,27 @@ def counts(planned: Iterable[PlannedRun]) -> dict[str, int]:
     return {state: found[state] for state in STATES if found[state]}
 
 
-def estimate(planned: Sequence[PlannedRun], rows: Iterable[Row]) -> Estimate:
-    """Core-hours from measured rows of like runs; from the learner's own reference where nothing was measured."""
-    speeds = _speeds(rows)
+def estimate(planned: Sequence[PlannedRun], rows: Iterable[Mapping[str, Any]]) -> Estimate:
+    """Core-hours from measured rows of like runs; from the learner's own reference where nothing was measured.
+
+    `rows` are read one by one until every cell that starts has `ENOUGH` of its like, none if nothing starts.
+    """
+    starting = Counter(run.cell.cell_id for run in planned if run.starts)
+    cells = {run.cell.cell_id: run.cell.cell for run in planned if run.starts}
+    speeds = _speeds(rows, {_alike(cell)[0] for cell in cells.values()})
     seconds, measured, assumed, unknown = 0.0, 0, 0, 0
-    for run in planned:
-        if not run.starts:
-            continue
-        per_unit = next((speeds[key] for key in _alike(run.cell.cell) if key in speeds), None)
-        reference = _reference(run.cell.cell.learner.name)
+    for cell_id, runs in starting.items():
+        cell = cells[cell_id]
+        per_unit = next((speeds[key] for key in _alike(cell) if key in speeds), None)
+        reference = _reference(cell.learner.name)
         if per_unit:
-            measured += 1
+            measured += runs
         elif reference:
-            assumed, per_unit = assumed + 1, 1 / reference
+            assumed, per_unit = assumed + runs, 1 / reference
         else:
-            unknown += 1
+            unknown += runs
             continue
-        seconds += per_unit * run.cell.cell.budget.steps
+        seconds += runs * per_unit * cell.budget.steps
     basis = [
         f"{measured} from measured speed" if measured else "",
         f"{assumed} from the learner's reference speed" if assumed else "",
@@ -182,7 +205,7 @@ def estimate(planned: Sequence[PlannedRun], rows: Iterable[Row]) -> Estimate:
     return Estimate(seconds / 3600, ", ".join(part for part in basis if part) or "nothing to start")
 
 
-def _alike(cell: Cell) -> list[tuple[str, str, str]]:
+def _alike(cell: Cell) -> list[_Likeness]:
     """Keys of runs of about equal speed, closest first: the network weighs more than the world."""
     learner = f"{cell.learner.name}/{cell.budget.unit}"
     environment, architecture = _key(cell.environment.params), _key(cell.architecture.params)
@@ -193,18 +216,27 @@ def _key(params: Mapping[str, Any]) -> str:
     return canonical_json(dict(params))
 
 
-def _speeds(rows: Iterable[Row]) -> dict[tuple[str, str, str], float]:
+def _speeds(rows: Iterable[Mapping[str, Any]], lacking: set[_Likeness]) -> dict[_Likeness, float]:
     """Seconds per budget unit by likeness, evaluation included; runs too short to tell are left out."""
-    found: dict[tuple[str, str, str], list[float]] = {}
-    for row in rows:
-        budget = json.loads(row["budget_json"])
+    found: dict[_Likeness, list[float]] = {}
+    rows = iter(rows)
+    while lacking and (row := next(rows, None)) is not None:
         if row["status"] != "ok" or not row["wall_s"] or row["wall_s"] < SHORTEST_SECONDS:
             continue
+        budget = _budget(row["budget_json"])
         learner = f"{row['learner_name']}/{budget['unit']}"
         environment, architecture = row["environment_params_json"], row["architecture_params_json"]
         for key in ((learner, environment, architecture), (learner, "", architecture), (learner, environment, "")):
             found.setdefault(key, []).append(row["wall_s"] / budget["steps"])
+        if len(found[learner, environment, architecture]) == ENOUGH:
+            lacking.discard((learner, environment, architecture))
     return {key: median(values) for key, values in found.items()}
+
+
+@functools.lru_cache(maxsize=256)
+def _budget(budget_json: str) -> dict[str, Any]:
+    budget: dict[str, Any] = json.loads(budget_json)
+    return budget
 
 
 @functools.cache
@@ -221,8 +253,7 @@ def make_jobs(suite: Suite, planned: Sequence[PlannedRun], *, batch: int = 1, th
             groups.setdefault(run.cell.cell_id, []).append(run)
     jobs: list[Job] = []
     for runs in groups.values():
-        for begin in range(0, len(runs), batch):
-            part = runs[begin : begin + batch]
+        for part in _batches(runs, batch):
             jobs.append(
                 Job(
                     cell=part[0].cell.cell,
@@ -233,11 +264,14 @@ def make_jobs(suite: Suite, planned: Sequence[PlannedRun], *, batch: int = 1, th
                     suite_revision=suite.revision,
                     wall_limit_s=suite.wall_limit_s,
                     threads=threads,
+                    fresh=part[0].state in ("done", "stale"),
                 )
             )
     return jobs
 
 
-def checkpointed(store: FolderStore) -> set[str]:
-    """Keys of the jobs that have a checkpoint to continue from."""
-    return {key.split("/")[1] for key in store.list(f"{CHECKPOINTS}/") if key.count("/") >= 2}
+def _batches(runs: Sequence[PlannedRun], batch: int) -> Iterator[Sequence[PlannedRun]]:
+    """Up to `batch` runs at a time; those that begin anew never share with those that continue."""
+    for anew in (False, True):
+        chosen = [run for run in runs if (run.state in ("done", "stale")) == anew]
+        yield from (chosen[begin : begin + batch] for begin in range(0, len(chosen), batch))

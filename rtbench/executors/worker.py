@@ -1,13 +1,13 @@
-"""One process, one job: `python -m rtbench.executors.worker STATE JOB.json`. Tells events as JSON lines on stdout.
+"""One process, one job: told what to do as JSON on its input, tells events as JSON lines on its output.
 
 Continues from the job's checkpoint if there is one. On SIGTERM it checkpoints, writes an `interrupted` row and exits
-with 130. Nothing it does is needed by another job.
+with 130. It works under the leases its runner took; when another runner has taken one over it writes nothing more and
+exits with `LOST`. Nothing it does is needed by another job.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import math
 import os
@@ -16,50 +16,55 @@ import signal
 import sys
 import time
 import traceback
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rtbench.executors.hooks import Hooks
 from rtbench.executors.jobs import Job, StatePaths
-from rtbench.files import CannotWrite
+from rtbench.executors.leases import Heart, Held, Holder, Lost, held_from
+from rtbench.executors.recording import DIVERGED, PROCESS_DIED, Recorder
+from rtbench.files import CannotWrite, Refused
+from rtbench.learners.base import Outcome
 from rtbench.parts import canonical_json
 from rtbench.results.rows import RowStore
-from rtbench.results.store import FolderStore, KeyTaken
+from rtbench.results.store import FolderStore
 
 if TYPE_CHECKING:
     from rtbench.learners.base import Program
     from rtbench.learners.checkpoint import CheckpointFolder
 
 INTERRUPTED = 130
-BUSY = 75
-CHECKPOINT_SHARE = 0.01
-CHECKPOINT_SECONDS = float(os.environ.get("RTBENCH_CHECKPOINT_SECONDS", "20"))
-"""Seconds between checkpoints, unless writing one costs more than its share; the variable is for tests."""
+LOST = 75
+_ASKED_S = os.environ.get("RTBENCH_CHECKPOINT_SECONDS")
+CHECKPOINT_SECONDS, CHECKPOINT_SHARE = (float(_ASKED_S), 1.0) if _ASKED_S else (20.0, 0.01)
+"""Seconds between checkpoints, unless writing one costs more than its share; the variable is for tests: they get it."""
 PROGRESS_SECONDS = 1.0
+_NO_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
 
 
 class Interrupted(Exception):
     """The process was asked to stop."""
 
 
+class Diverged(Exception):
+    """No run of the job has a finite score any more."""
+
+
 class Worker:
     """Carries one job through: load, advance, checkpoint, write rows."""
 
-    def __init__(self, state: Path, job: Job) -> None:
-        from rtbench import plugins
-
+    def __init__(self, state: Path, job: Job, leases: Sequence[Held], heart: Heart) -> None:
         self.job, self.paths = job, StatePaths(state, job.key)
         self.store = FolderStore(state)
-        self.rows = RowStore(self.store)
-        self.hook, broken = plugins.hooks()
-        self._call_each = plugins.call_each
-        for problem in broken:
-            self.tell("note", text=f"warning: {problem.message}")
+        self._leases, self._heart = leases, heart
         self._stop = False
-        self._started_utc = datetime.now(UTC).isoformat(timespec="seconds")
+        self._hooks = Hooks(lambda text: self.tell("note", text=text))
+        self._recorder = Recorder(RowStore(self.store), job, leases, self._hooks)
         self._begin = time.monotonic()
         self._before_s = 0.0
         self._trained_s = 0.0
+        self._diverged: set[int] = set()
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -69,46 +74,52 @@ class Worker:
     def tell(self, event: str, **values: Any) -> None:
         """One event to whoever started this process; if nobody listens any more, it stops."""
         try:
-            sys.stdout.write(json.dumps({"event": event, "job": self.job.key, **values}) + "\n")
+            sys.stdout.write(
+                json.dumps({"event": event, "job": self.job.key, "title": self.job.title, **values}) + "\n"
+            )
             sys.stdout.flush()
         except (BrokenPipeError, OSError):
             self._stop = True
-
-    def _hook(self, caller: Any, **given: Any) -> list[Any]:
-        """What every plugin answers; one that fails is told of and stops nothing."""
-        answers, problems = self._call_each(caller, given)
-        for problem in problems:
-            self.tell("note", text=f"warning: {problem}")
-        return answers
 
     @property
     def wall_s(self) -> float:
         """Seconds of all continuations."""
         return self._before_s + time.monotonic() - self._begin
 
+    def _check(self) -> None:
+        """Lost if another runner has one of the runs now."""
+        for lease in self._leases:
+            lease.check()
+
     # ---- running ---------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
         """The job, whatever happens to it; the process's exit code."""
-        self._hook(self.hook.hook.rtbench_configure, state_folder=str(self.paths.root))
+        self._hooks.call(self._hooks.hook.rtbench_configure, state_folder=str(self.paths.root))
         cell = self.job.cell.data()
         for run_id, seed, attempt in zip(self.job.run_ids, self.job.seeds, self.job.attempts, strict=True):
-            self._hook(self.hook.hook.rtbench_run_started, run_id=run_id, cell=cell, seed=seed, attempt=attempt)
-        self.tell("started", title=self.job.title, pid=os.getpid())
+            self._hooks.call(self._hooks.hook.rtbench_run_started, run_id=run_id, cell=cell, seed=seed, attempt=attempt)
+        self.tell("started", pid=os.getpid())
         try:
             program = self._train()
+            outcomes = program.outcomes()
+            self._keep(program)
+        except Lost:
+            raise
         except Interrupted:
-            return self._finish("interrupted", "asked to stop; run the same command again to continue") or INTERRUPTED
+            return self.finish("interrupted", "asked to stop; run the same command again to continue") or INTERRUPTED
         except TimeoutError as error:
-            return self._finish("timeout", str(error))
-        except MemoryError as error:
-            return self._finish("failed", f"out of memory: {error}", error_type="MemoryError")
+            return self.finish("timeout", str(error))
+        except Diverged:
+            return self.finish("failed", DIVERGED, error_type="Diverged")
+        except Refused as error:  # the disk is full, say: it can go on from its checkpoint
+            return self.finish("interrupted", f"{error.message} ({error.place}); {error.hint}")
         except Exception as error:  # one failing run never stops the rest: it gets its row and its traceback a file
-            if isinstance(error, CannotWrite):
-                return self._finish("interrupted", f"{error.message} ({error.place}); {error.hint}")
+            if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
+                return self.finish("failed", f"out of memory: {error}", error_type="MemoryError")
             self._log(traceback.format_exc())
-            return self._finish("failed", f"{error} (traceback: {self.paths.log})", error_type=type(error).__name__)
-        return self._finish("ok", "", program=program)
+            return self.finish("failed", f"{error} (traceback: {self.paths.log})", error_type=type(error).__name__)
+        return self.finish("ok", "", outcomes=outcomes)
 
     def _train(self) -> Program:
         import torch
@@ -119,13 +130,19 @@ class Worker:
 
         torch.set_num_threads(self.job.threads)
         program: Program = plugins.build(self.job.cell.learner).make(RunBatch(self.job.cell, self.job.seeds))
-        folder = CheckpointFolder(self.paths.checkpoint)
+        folder = CheckpointFolder(self.paths.checkpoint, max(lease.fence for lease in self._leases))
+        if self.job.fresh:
+            folder.remove()
         extra = folder.load(program)
         for note in folder.notes:
             self.tell("note", text=f"warning: checkpoint set aside: {note}")
         if extra:
             self._before_s, self._trained_s = extra["wall_s"], extra["trained_s"]
             self.tell("note", text=f"continues at {program.done_units:,} of {program.total_units:,}: {self.job.title}")
+            if extra["threads"] != self.job.threads:
+                words = f"it began with --threads {extra['threads']} and goes on with {self.job.threads}"
+                self.tell("note", text=f"warning: {words}: sums round otherwise, so its result is neither's")
+        self._tell_progress(program, 0.0)
         self._advance(program, folder)
         self._metrics(program)
         return program
@@ -141,7 +158,7 @@ class Worker:
             if program.done_units > before:
                 self._trained_s += now - last
             last = now
-            if self._stop:
+            if self._stop or self._heart.lost:
                 self._save(program, folder)
                 raise Interrupted
             if self.wall_s > self.job.wall_limit_s:
@@ -157,50 +174,71 @@ class Worker:
 
     def _save(self, program: Program, folder: CheckpointFolder) -> float:
         begin = time.monotonic()
-        folder.save(program, {"wall_s": self.wall_s, "trained_s": self._trained_s})
+        self._check()
+        folder.save(program, {"wall_s": self.wall_s, "trained_s": self._trained_s, "threads": self.job.threads})
         return time.monotonic() - begin
 
     def _progress(self, program: Program, units_per_s: float) -> None:
+        self._check()
+        values = self._tell_progress(program, units_per_s)
+        found = {**values, "title": self.job.title, "pid": os.getpid(), "run_ids": list(self.job.run_ids)}
+        self.store.replace(self.paths.progress, canonical_json(found).encode())
+        self._metrics(program)
+
+    def _tell_progress(self, program: Program, units_per_s: float) -> dict[str, Any]:
         values = {
             "done_units": program.done_units,
             "total_units": program.total_units,
+            "unit": self.job.cell.budget.unit,
             "units_per_s": round(units_per_s, 1),
             "wall_s": round(self.wall_s, 1),
-            "title": self.job.title,
-            "pid": os.getpid(),
+            "runs": len(self.job.seeds),
         }
         self.tell("progress", **values)
-        self.store.replace(self.paths.progress, canonical_json({**values, "run_ids": list(self.job.run_ids)}).encode())
-        self._metrics(program)
+        return values
 
     def _metrics(self, program: Program) -> None:
-        """Pass on to plugins what every run has reported since the last time."""
+        """Pass on to plugins what every run has reported since the last time; Diverged if it is not finite."""
         for metrics in program.metrics():
             step = int(metrics.pop("step", program.done_units))
             for index, run_id in enumerate(self.job.run_ids):
                 own = {name.removesuffix(f"/{index}"): v for name, v in metrics.items() if name.endswith(f"/{index}")}
-                self._hook(
-                    self.hook.hook.rtbench_metrics,
-                    run_id=run_id,
-                    step=step,
-                    unit=self.job.cell.budget.unit,
-                    metrics=own,
-                )
+                unit = self.job.cell.budget.unit
+                self._hooks.call(self._hooks.hook.rtbench_metrics, run_id=run_id, step=step, unit=unit, metrics=own)
+                if not math.isfinite(own.get("eval_return", 0.0)):
+                    self._diverged.add(index)
+        if len(self._diverged) == len(self.job.run_ids):  # of a batch the others go on
+            raise Diverged
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 
-    def _finish(
-        self, status: str, reason: str, *, error_type: str | None = None, program: Program | None = None
+    def finish(
+        self,
+        status: str,
+        reason: str,
+        *,
+        error_type: str | None = None,
+        outcomes: Sequence[Outcome] = (),
+        wall_s: float | None = None,
     ) -> int:
-        """Write every run's row, tell of it, tidy up; 0 (the status is in the row and in the event)."""
-        outcomes = [outcome.columns for outcome in program.outcomes()] if program else [{} for _ in self.job.seeds]
+        """Write every run's row, tell of it, tidy up; 0 (the status is in the row and in the event).
+
+        `wall_s` is given where another process did the work.
+        """
+        if wall_s is None:
+            wall_s, peak = self.wall_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        else:
+            peak = None
+        outcomes = outcomes or [Outcome() for _ in self.job.seeds]
         told: list[dict[str, Any]] = []
-        for index, outcome in enumerate(outcomes):
-            own_status, own_reason = status, reason
+        for index, (outcome, extras) in enumerate((found.columns, found.extras) for found in outcomes):
+            ended = {"status": status, "reason": reason or None, "error_type": error_type}
             if any(isinstance(value, float) and not math.isfinite(value) for value in _flat(outcome)):
-                own_status, own_reason, outcome = "failed", "training diverged: a score is not a finite number", {}
-            told.append(self._row(index, own_status, own_reason, error_type, outcome))
-        if status in ("ok", "failed"):  # what was interrupted or timed out can go on from its checkpoint
+                ended, outcome = {"status": "failed", "reason": DIVERGED, "error_type": "Diverged"}, {}
+            speed = outcome["env_steps"] / self._trained_s if outcome and self._trained_s else None
+            cost = {"wall_s": wall_s, "steps_per_s": speed, "peak_memory_bytes": peak, "batch_runs": len(outcomes)}
+            told.append(self._recorder.write(index, {**outcome, **cost, **ended}, extras))
+        if status in ("ok", "failed") and error_type != PROCESS_DIED:  # all others can go on from their checkpoint
             from rtbench.learners.checkpoint import CheckpointFolder
 
             CheckpointFolder(self.paths.checkpoint).remove()
@@ -209,91 +247,46 @@ class Worker:
         self.tell("finished", runs=told)
         return 0
 
-    def _row(
-        self, index: int, status: str, reason: str, error_type: str | None, outcome: dict[str, Any]
-    ) -> dict[str, Any]:
-        from rtbench.backends.machine import fingerprint
-        from rtbench.executors.provenance import provenance
-        from rtbench.results.schema import new_row
+    def _keep(self, program: Program) -> None:
+        """The policies, for `watch` and `probe`; where there is no room for them the result stands without."""
+        from rtbench.learners.policy import policy_key
 
-        job, run_id = self.job, self.job.run_ids[index]
-        cell = job.cell.data()
-        extras: dict[str, float] = {}
-        for given in self._hook(self.hook.hook.rtbench_columns, run_id=run_id, cell=cell, outcome=dict(outcome)):
-            extras |= given or {}
-        machine: dict[str, Any] = fingerprint(job.threads)
-        facts: dict[str, str] = {}
-        for given in self._hook(self.hook.hook.rtbench_fingerprint):
-            facts |= given or {}
-        if facts:
-            machine["machine_json"] = canonical_json(facts)
-        cost = {
-            "wall_s": self.wall_s,
-            "steps_per_s": outcome["env_steps"] / self._trained_s if outcome and self._trained_s else None,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "batch_runs": len(job.seeds),
-        }
-        row = new_row(
-            job.cell,
-            job.seeds[index],
-            suite=job.suite,
-            suite_revision=job.suite_revision,
-            attempt=job.attempts[index],
-            outcome={**outcome, **cost, "status": status, "reason": reason or None, "error_type": error_type},
-            machine=machine,
-            provenance=provenance(self._started_utc),
-            extras=extras,
-        )
-        row = commit(self.rows, row)
-        self._hook(self.hook.hook.rtbench_run_finished, run_id=run_id, row=row)
-        return {"run_id": run_id, "status": status, "reason": reason, "eval_return_final": row["eval_return_final"]}
+        try:
+            for policy in program.policies(self.job.run_ids):
+                self.store.replace(policy_key(policy.run_id), policy.to_bytes())
+        except CannotWrite as error:
+            self.tell("note", text=f"warning: the policy is not kept: {error.message} ({error.place})")
 
     def _log(self, text: str) -> None:
         self.paths.log.parent.mkdir(parents=True, exist_ok=True)
         self.paths.log.write_text(text)
 
 
-def commit(rows: RowStore, row: dict[str, Any]) -> dict[str, Any]:
-    """Write an attempt's row; the row that stands.
-
-    Where another runner has written this attempt meanwhile, a finished result of its stands; anything else (it was
-    interrupted, it failed) is followed by this row as the next attempt, so that no result is lost.
-    """
-    while True:
-        try:
-            rows.write(row)
-        except KeyTaken:
-            known = rows.attempt(row["run_id"], row["attempt"])
-            if known is not None and known["status"] == "ok":
-                return known
-            row = {**row, "attempt": row["attempt"] + 1}
-        else:
-            return row
-
-
 def _flat(outcome: dict[str, Any]) -> list[Any]:
     return [item for value in outcome.values() for item in (value if isinstance(value, list) else [value])]
 
 
-def die_with_parent() -> None:
-    """Ask Linux for SIGTERM when the parent process dies, so that a killed runner leaves no orphan computing."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-
-
 def main() -> int:
-    """Entry point of the worker process."""
-    from filelock import FileLock, Timeout
-
-    die_with_parent()
-    state, job = Path(sys.argv[1]), Job.from_json(json.loads(Path(sys.argv[2]).read_text()))
-    lock = FileLock(StatePaths(state, job.key).lock)
-    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    """Carry out the task on the input: `run` a job, or `record` what became of a process that cannot say it."""
+    task = json.load(sys.stdin)
+    job, state = Job.from_json(task["job"]), Path(task["state"])
     try:
-        with lock.acquire(timeout=0):
-            return Worker(state, job).run()
-    except Timeout:
-        return BUSY
+        leases = held_from(FolderStore(state), job.run_ids, task["fences"], Holder.of_this_process(task["holder"]))
+    except Lost:
+        return LOST
+    heart = Heart(leases)
+    heart.start()
+    try:
+        worker = Worker(state, job, leases, heart)
+        if task["do"] == "run":
+            return worker.run()
+        return worker.finish(task["status"], task["reason"], error_type=task["error_type"], wall_s=task["wall_s"])
+    except Lost:
+        return LOST
+    finally:
+        heart.stop()
+        for lease in leases:
+            lease.release()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 MACHINE_FIELDS = ("machine_class", "cpu", "gpu", "os", "kernel", "python", "torch")
+_DIGEST = "rtbench.digest"
+_AGAIN = "write one with: rtbench profile"
 _TEXTS = ("architecture", "backend", "execution")
 _COUNTS = ("layers", "width", "batch", "threads")
 
@@ -92,40 +94,53 @@ def write_profile(profile: LatencyProfile, path: Path | str) -> str:
     _check(profile, str(path))
     machine = _machine(profile)
     rows = [{"schema_version": SCHEMA_VERSION, **asdict(group), **machine} for group in profile.groups]
+    told = digest(profile)
+    table = pa.Table.from_pylist(rows, schema=schema()).replace_schema_metadata({_DIGEST: told})
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema()), buffer)
+    pq.write_table(table, buffer)
     files.write(Path(path), buffer.getbuffer(), kind="profiles")
-    return digest(profile)
+    return told
 
 
 def read_profile(path: Path | str) -> LatencyProfile:
-    """The profile of a file; InvalidResults if it is missing, is no Parquet file or breaks the schema."""
+    """The profile of a file; InvalidResults if it is missing, damaged, no Parquet file or breaks the schema."""
+    place = str(path)
+    rows, told = _read(place)
+    missing = [name for name in schema().names if rows and name not in rows[0]]
+    if missing or not rows:
+        what = f"lacks the columns {', '.join(missing)}" if missing else "holds no group"
+        raise InvalidResults(f"the latency profile {what}", place=place, hint=_AGAIN)
+    if any(row["schema_version"] != SCHEMA_VERSION for row in rows):
+        raise InvalidResults(
+            f"the latency profile has schema_version {rows[0]['schema_version']}, this rtbench reads {SCHEMA_VERSION}",
+            place=place,
+        )
+    machine = {name: str(rows[0][name]) for name in MACHINE_FIELDS}
+    if any({name: row[name] for name in MACHINE_FIELDS} != machine for row in rows):
+        raise InvalidResults("the latency profile mixes several machines; one file describes one", place=place)
+    profile = LatencyProfile(tuple(_group(row, place) for row in rows), machine)
+    if told is not None and told != digest(profile).encode():
+        raise InvalidResults(
+            "the latency profile is damaged: its content is not what was written", place=place, hint=_AGAIN
+        )
+    _check(profile, place)
+    return profile
+
+
+def _read(path: str) -> tuple[list[dict[str, Any]], bytes | None]:
+    """Rows, and the digest that the writer has left, if it did."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        # memory-mapped or threaded reading gains nothing here; columns beyond the schema are later additions
-        rows: list[dict[str, Any]] = pq.ParquetFile(Path(path)).read(use_threads=False).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidResults(
-            f"cannot read the latency profile: {reason}", place=str(path), hint="write one with: rtbench profile"
-        ) from None
-    missing = [name for name in schema().names if rows and name not in rows[0]]
-    if missing or not rows:
-        what = f"lacks the columns {', '.join(missing)}" if missing else "holds no group"
-        raise InvalidResults(f"the latency profile {what}", place=str(path), hint="write one with: rtbench profile")
-    if any(row["schema_version"] != SCHEMA_VERSION for row in rows):
-        raise InvalidResults(
-            f"the latency profile has schema_version {rows[0]['schema_version']}, this rtbench reads {SCHEMA_VERSION}",
-            place=str(path),
-        )
-    machine = {name: str(rows[0][name]) for name in MACHINE_FIELDS}
-    if any({name: row[name] for name in MACHINE_FIELDS} != machine for row in rows):
-        raise InvalidResults("the latency profile mixes several machines; one file describes one", place=str(path))
-    profile = LatencyProfile(tuple(_group(row, str(path)) for row in rows), machine)
-    _check(profile, str(path))
-    return profile
+        with pq.ParquetFile(path) as file:
+            # threaded reading gains nothing here; columns beyond the schema are later additions
+            table = file.read(use_threads=False)
+        table.validate(full=True)  # text that is no UTF-8, lists that reach beyond their values
+        return table.to_pylist(), (table.schema.metadata or {}).get(_DIGEST.encode())
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise InvalidResults(f"cannot read the latency profile: {reason}", place=path, hint=_AGAIN) from None
 
 
 def select(profile: LatencyProfile, execution: str, *, place: str = "") -> ProfileGroup:

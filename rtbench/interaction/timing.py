@@ -25,6 +25,10 @@ def contradiction(interaction: Interaction) -> str | None:
         return f"execution must be instant, sequential or pipelined, not {interaction.execution!r}"
     if not (math.isfinite(delta) and delta >= 0):
         return f"delta must be a finite number of environment steps, at least 0, not {delta!r}"
+    if not (math.isfinite(interaction.delta_cv) and interaction.delta_cv >= 0):
+        return f"delta_cv must be a finite number, at least 0, not {interaction.delta_cv!r}"
+    if interaction.delta_cv and not delta:
+        return "delta_cv is the spread of delta, and there is no delta"
     if interaction.processes < 1:
         return f"processes must be at least 1, not {interaction.processes}"
     for name in ("sensor_latency_s", "actuator_latency_s"):
@@ -80,8 +84,8 @@ def timing(interaction: Interaction, layers: int, step_s: float) -> Timing:
     """The durations of an interaction; SuiteError if it contradicts itself or a number is not positive.
 
     With δ an inference takes layers · δ steps (sequential), a tick max(1, δ) steps (pipelined); the environment step is
-    then rounded to a multiple of δ's denominator in nanoseconds, so that both are exact. With a latency instead, an
-    inference takes the draw, a tick the draw but at least a step. Source: Handling Delay, Section 3.
+    then rounded to a multiple of δ's denominator in nanoseconds, so that both are exact. With a latency instead, or a
+    δ that is drawn, an inference takes the draw, a tick the draw but at least a step (Handling Delay, Section 3).
     """
     reason = contradiction(interaction)
     if reason:
@@ -91,7 +95,10 @@ def timing(interaction: Interaction, layers: int, step_s: float) -> Timing:
     step_ns = seconds_to_ns(step_s)
     source: Latency | int | None = interaction.latency
     at_least_ns = step_ns if interaction.execution == "pipelined" else 1
-    if interaction.execution != "instant" and source is None:
+    if interaction.delta_cv:
+        whole = interaction.delta * (1 if interaction.execution == "pipelined" else layers)
+        source = Latency("lognormal", mean_s=whole * step_ns / 1e9, cv=interaction.delta_cv)
+    elif interaction.execution != "instant" and source is None:
         delta = exact(interaction.delta)
         grain = delta.denominator if delta.denominator <= min(_FINEST_DENOMINATOR, step_ns) else 1
         step_ns = max(1, round(step_ns / grain)) * grain

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rtbench.learners.policy import Policy
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of a batch has to say for itself: the outcome columns of its row (`rtbench.results.schema`)."""
+    """What one run of a batch has to say for itself: the outcome columns of its row (`rtbench.results.schema`).
+
+    `extras` are further numbers by namespace/name.
+    """
 
     columns: dict[str, Any] = field(default_factory=dict)
+    extras: dict[str, float] = field(default_factory=dict)
 
 
 class Program(Protocol):
@@ -41,6 +49,10 @@ class Program(Protocol):
 
     def outcomes(self) -> list[Outcome]:
         """One outcome per run, when done."""
+        ...
+
+    def policies(self, run_ids: Sequence[str]) -> Sequence[Policy]:
+        """What every run has learnt, if anything; kept in the local state for `watch` and `probe`."""
         ...
 
     def state(self) -> dict[str, Any]:

@@ -1,24 +1,27 @@
-"""Checkpoints of a program: the newest two states kept, replay as append-only segments, nothing unpickled but data."""
+"""Checkpoints of a program: the newest two states kept, replay as append-only segments, nothing loaded but data."""
 
 from __future__ import annotations
 
-import io
+import contextlib
 import re
 import shutil
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rtbench import files
+from rtbench.learners.packing import pack, unpack
 
 if TYPE_CHECKING:
     from rtbench.learners.base import Program
 
-FORMAT = 2
+FORMAT = 3
 KEEP = 2
+UNREADABLE = ".unreadable"
+"""What is added to the name of a file that is set aside."""
 _STATE = re.compile(r"state-(\d{6})-(\d{8})\.pt")
+_OURS = re.compile(
+    rf"(?P<aside>{re.escape(files.ASIDE)})?(?P<kind>state|segment)-(?P<fence>\d{{6}})-\d{{8}}\.pt(?P<rest>.*)"
+)
 
 
 class CheckpointFolder:
@@ -33,44 +36,99 @@ class CheckpointFolder:
         self.folder, self._fence = folder, fence
         self._number = 0
         self._segments: list[str] = []
+        self._gained: list[dict[str, Any]] = []
         self.notes: list[str] = []
         """A line for every file that could not be read."""
 
     def save(self, program: Program, extra: dict[str, Any]) -> None:
-        """Write the next generation; `extra` is the worker's own (elapsed time). CannotWrite if there is no room."""
-        name = f"{self._fence:06d}-{self._number + 1:08d}.pt"
-        # The state first, in memory: taking the segment moves the mark of what has been saved.
-        program_state, segment = plain(program.state()), f"segment-{name}"
-        self._write(segment, "segment", plain(program.appended()))
-        self._number += 1
-        self._segments.append(segment)
-        state = {"format": FORMAT, "program": program_state, "segments": self._segments, "extra": extra}
+        """Write the next generation; `extra` is the worker's own (elapsed time). CannotWrite if there is no room.
+
+        What could not be written is part of the next generation.
+        """
+        self._gained.append(program.appended())
+        while self._gained:
+            name = self._next()
+            self._write(f"segment-{name}", "segment", self._gained[0])
+            self._segments.append(f"segment-{name}")
+            self._gained.pop(0)
+        state = {"format": FORMAT, "program": program.state(), "segments": self._segments, "extra": extra}
         self._write(f"state-{name}", "checkpoint", state)
         mine = [path for path, order in self._states() if order <= (self._fence, self._number)]
         for path in mine[:-KEEP]:
             path.unlink(missing_ok=True)
 
     def load(self, program: Program) -> dict[str, Any] | None:
-        """Restore the newest whole generation; its `extra`, or None if there is none."""
+        """Restore the newest whole generation; its `extra`, or None if there is none.
+
+        What no state needs is deleted: segments and unfinished files of a process that was killed. CannotRead if a file
+        may be whole and cannot be read now.
+        """
         for path, (_, number) in reversed(self._states()):
-            try:
-                state = _read(path)
-                if state["format"] != FORMAT:
-                    raise ValueError(f"it has format {state['format']}, this rtbench reads {FORMAT}")
-                segments = [_read(self.folder / name) for name in state["segments"]]
-            except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, UnpicklingError) as error:
-                path.replace(path.with_suffix(".unreadable"))
-                self.notes.append(f"{path.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            if (found := self._generation(path)) is None:
                 continue
-            program.restore(numpy_again(state["program"]), [numpy_again(segment) for segment in segments])
+            state, segments = found
+            program.restore(state["program"], segments)
             self._number, self._segments = number, list(state["segments"])
+            self._tidy()
             extra: dict[str, Any] = state["extra"]
             return extra
+        self._tidy()
         return None
 
     def remove(self) -> None:
         """Delete all of it: the run's row is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _next(self) -> str:
+        self._number += 1
+        return f"{self._fence:06d}-{self._number:08d}.pt"
+
+    def _generation(self, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """A state and its segments; None, after setting aside what is not whole, if it cannot be continued from."""
+        state = self._read(path)
+        if state is None:
+            return None
+        segments = []
+        for name in state["segments"]:
+            segment = self._read(self.folder / name)
+            if segment is None:
+                self._set_aside(path, f"it needs {name}")
+                return None
+            segments.append(segment)
+        return state, segments
+
+    def _read(self, path: Path) -> Any:
+        """What a file holds; None if it is gone or not whole, then it is set aside."""
+        try:
+            value = unpack(files.read(path))
+            if _STATE.fullmatch(path.name) and value["format"] != FORMAT:
+                raise ValueError(f"it has format {value['format']}, this rtbench reads {FORMAT}")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._set_aside(path, str(error))
+            return None
+        return value
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        self.notes.append(f"{path.name}: {reason.partition(chr(10))[0]}")
+        try:
+            path.replace(path.with_name(path.name + UNREADABLE))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise files.CannotWrite(error, path) from error
+
+    def _tidy(self) -> None:
+        """Delete what killed processes left unfinished, as far as it can be; what a successor writes is not touched."""
+        with contextlib.suppress(OSError, files.Refused):
+            states = [self._read(path) for path, _ in self._states()]
+            needed = {name for state in states if state is not None for name in state["segments"]}
+            for path in self.folder.glob("*"):
+                found = _OURS.fullmatch(path.name)
+                if found is None or int(found["fence"]) > self._fence:
+                    continue
+                unneeded = found["kind"] == "segment" and not found["rest"] and path.name not in needed
+                if found["aside"] or unneeded:
+                    path.unlink(missing_ok=True)
 
     def _states(self) -> list[tuple[Path, tuple[int, int]]]:
         """States in the order they were written: by fencing number, then generation."""
@@ -79,42 +137,4 @@ class CheckpointFolder:
         return sorted(order, key=lambda pair: pair[1])
 
     def _write(self, name: str, kind: str, value: Any) -> None:
-        import torch
-
-        buffer = io.BytesIO()  # torch reports a full disk as an error of its own making; a plain file says what it is
-        torch.save(value, buffer)
-        files.write(self.folder / name, buffer.getbuffer(), kind=kind)
-
-
-def _read(path: Path) -> Any:
-    import torch
-
-    return torch.load(path, weights_only=True, map_location="cpu")
-
-
-def plain(value: Any) -> Any:
-    """Nested data that can be loaded without running code: arrays become tensors, tuples lists."""
-    import torch
-
-    if isinstance(value, np.ndarray):
-        return {"ndarray": torch.from_numpy(np.ascontiguousarray(value).copy())}
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    return value
-
-
-def numpy_again(value: Any) -> Any:
-    """The inverse of `plain` for arrays."""
-    if isinstance(value, dict):
-        if value.keys() == {"ndarray"}:
-            return value["ndarray"].numpy()
-        return {key: numpy_again(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [numpy_again(item) for item in value]
-    return value
+        files.write(self.folder / name, *pack(value), kind=kind)

@@ -79,12 +79,9 @@ class Replay:
         self._gamma_decision, self._gamma_step = gamma_decision, gamma_step
         self.observations: NDArray[Any] = np.empty((rows, observation_size), dtype)
         self.actions = np.zeros((rows, action_size), np.float32)
-        self.read = np.zeros(decisions, np.int64)
-        self.applied = np.zeros(decisions, np.int64)
-        self.since = np.zeros(decisions, np.int64)
-        self.first = np.zeros(decisions, np.int64)
-        self.next = np.zeros(decisions, np.int64)
-        self.previous = np.zeros(decisions, np.int64)
+        # One record per decision, so that one fetch from memory brings all of it.
+        self._records = np.zeros((decisions, 6), np.int64)
+        self.read, self.applied, self.since, self.first, self.next, self.previous = self._records.T
         self.reward = np.zeros(decisions, np.float32)
         self.discount = np.zeros(decisions, np.float32)
         self.closed = np.zeros(decisions, np.bool_)
@@ -97,6 +94,8 @@ class Replay:
         self._return, self._weight = 0.0, 1.0
         self._oldest = 0
         self._saved = (0, 0)
+        self._stride: int | None = None
+        self._straight = True
 
     # ---- recording (rtbench.learners.loop.Recorder) ----------------------------------------------------------------
 
@@ -109,14 +108,18 @@ class Replay:
     def begin_inference(self, read_step: int) -> None:
         """An inference has started on the observation of `read_step` of this episode."""
         at = self.decision_count % self._decisions
-        self.read[at] = self._episode_row + read_step
-        self.applied[at] = NOT_APPLIED
-        self.since[at] = self.decision_count - self._episode_decision
-        self.first[at] = self._episode_row
-        self.previous[at] = NOT_APPLIED
+        since = self.decision_count - self._episode_decision
+        self._records[at] = (self._episode_row + read_step, NOT_APPLIED, since, self._episode_row, 0, NOT_APPLIED)
+        self._observe_stride(since, read_step)
         self.closed_count -= int(self.closed[at])
         self.closed[at] = False
         self.decision_count += 1
+
+    def _observe_stride(self, since: int, read_step: int) -> None:
+        """Note whether all inferences so far read every so many steps from an episode's start on."""
+        if self._stride is None and since:
+            self._stride = read_step // since
+        self._straight = self._straight and read_step == (self._stride or 0) * since
 
     def apply(self, inference: int) -> None:
         """This episode's inference number `inference` is applied on the newest row."""
@@ -204,47 +207,73 @@ class Replay:
         self, out: Sample, chosen: NDArray[np.int64], observation_ticks: Sequence[int], action_ticks: Sequence[int]
     ) -> None:
         """Gather the chosen decisions and their windows into `out`, without a loop over samples."""
-        ring = self._decisions
-        at = chosen % ring
+        at = chosen % self._decisions
+        discount = self.discount.take(at)
+        records = np.empty((2, *self._records.shape[1:], len(chosen)), np.int64)
+        records[0] = self._records.take(at, axis=0).T
         # A terminated decision has no next one; its own stands in, masked by a discount of 0.
-        ended = self.discount.take(at) == 0.0
-        following = np.where(ended, chosen, self.next.take(at))
-        pair = np.stack([chosen, following])
-        ring_pair = pair % ring
-        since = self.since.take(ring_pair)
-        applied = self.applied.take(ring_pair)
+        pair = np.stack([chosen, np.where(discount == 0.0, chosen, records[0, 4])])
+        ring_pair = pair % self._decisions
+        records[1] = self._records.take(ring_pair[1], axis=0).T
+        applied, since, first = (records[:, column] for column in (1, 2, 3))
         w = len(observation_ticks)
         rows = np.empty((2 + 2 * w, len(chosen)), np.int64)
         rows[:2] = applied
-        for index, ticks in enumerate(observation_ticks):
-            inside = self.read.take((pair - np.minimum(ticks, since)) % ring)
-            rows[2 + index :: w] = np.where(ticks > since, self.first.take(ring_pair), inside)
-        if self.observations.dtype == np.float32:
-            np.take(self.observations, rows % self._rows, axis=0, out=out.observations, mode="clip")
-        else:
-            out.observations[:] = self.observations[rows % self._rows]
+        for side in (0, 1):
+            rows[2 + side * w : 2 + (side + 1) * w] = self._read(
+                ring_pair[side], since[side], first[side], observation_ticks
+            )
+        self._serve(rows, out.observations)
         for index, ticks in enumerate(action_ticks):
-            read = self.read.take((pair - np.minimum(ticks, since)) % ring) % self._rows
-            np.take(self.actions, read, axis=0, out=out.window_actions[:, index], mode="clip")
-            out.window_actions[:, index] *= (since >= ticks)[..., None]
-        self._fill_past(out.past_actions, ring_pair)
-        np.take(self.actions, applied[0] % self._rows, axis=0, out=out.actions, mode="clip")
+            for side in (0, 1):
+                read = self._read(ring_pair[side], since[side], first[side], (ticks,))[0]
+                np.take(self.actions, read - self._base, axis=0, out=out.window_actions[side, index], mode="wrap")
+            if ticks and (since < ticks).any():
+                out.window_actions[:, index] *= (since >= ticks)[..., None]
+        self._fill_past(out.past_actions, records[:, 5])
+        np.take(self.actions, applied[0] - self._base, axis=0, out=out.actions, mode="wrap")
         np.take(self.reward, at, out=out.rewards, mode="clip")
-        np.take(self.discount, at, out=out.discounts, mode="clip")
+        out.discounts[:] = discount
         out.since[:] = since
 
-    def _fill_past(self, out: Array, decisions: NDArray[np.int64]) -> None:
-        """The actions applied before each decision, newest first; zeros before the episode's first."""
-        known = np.ones(decisions.shape, np.bool_)
+    @property
+    def _base(self) -> int:
+        """Row numbers less this are places in the ring, or, if negative, places counted from its end."""
+        return (self.row_count - 1) // self._rows * self._rows
+
+    def _serve(self, rows: NDArray[np.int64], out: Array) -> None:
+        """Observations of these rows as float32."""
+        if self.observations.dtype == np.float32:
+            np.take(self.observations, rows - self._base, axis=0, out=out, mode="wrap")
+        else:
+            out[:] = self.observations[rows % self._rows]
+
+    def _read(
+        self, at: NDArray[np.int64], since: NDArray[np.int64], first: NDArray[np.int64], ticks: Sequence[int]
+    ) -> NDArray[np.int64]:
+        """Rows [ticks, batch] read so many ticks before some decisions; before an episode its first row."""
+        back = np.asarray(ticks)[:, None]
+        if self._straight:
+            straight: NDArray[np.int64] = first + (self._stride or 0) * np.maximum(since - back, 0)
+            return straight
+        inside = self.read[at - np.minimum(back, since)]
+        return np.where(back > since, first, inside)
+
+    def _fill_past(self, out: Array, before: NDArray[np.int64]) -> None:
+        """The actions of the decisions applied before, newest first; zeros before the episode's first.
+
+        `before` [2, batch]: the decision applied before each.
+        """
+        known = np.ones(before.shape, np.bool_)
         for k in range(out.shape[1]):
-            before = self.previous.take(decisions)
             # A predecessor that has been overwritten counts as none.
             known &= before > max(NOT_APPLIED, self.decision_count - self._decisions - 1)
-            decisions = np.where(known, before, 0) % self._decisions
-            rows = self.applied.take(decisions)
+            records = self._records.take(np.where(known, before, 0) % self._decisions, axis=0)
+            rows, before = records[..., 1], records[..., 5]
             known &= rows >= self.row_count - self._rows
-            np.take(self.actions, rows % self._rows, axis=0, out=out[:, k], mode="clip")
-            out[:, k] *= known[..., None]
+            np.take(self.actions, rows - self._base, axis=0, out=out[:, k], mode="wrap")
+            if not known.all():
+                out[:, k] *= known[..., None]
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
@@ -295,3 +324,8 @@ class Replay:
         for name in self._COLUMNS:
             getattr(self, name)[live] = state["live"][name]
         self._saved = (max(0, self.row_count - 1), self._episode_decision)
+        alive = np.arange(max(0, self.decision_count - self._decisions), self.decision_count) % self._decisions
+        steps, since = (self.read - self.first)[alive], self.since[alive]
+        later = np.flatnonzero(since)
+        self._stride = int(steps[later[0]] // since[later[0]]) if len(later) else None
+        self._straight = bool(np.all(steps == (self._stride or 0) * since))

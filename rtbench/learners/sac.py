@@ -29,6 +29,9 @@ class Params:
     critic_width: int = param(256, unit="neurons", doc="neurons of each critic's hidden layers")
     start: Literal["zero", "hold"] = param("zero", doc="what layers hold before an episode's first tick")
     burn_in_ticks: int = param(4, unit="ticks", doc="ticks a recurrent graph is run before the trained one")
+    cuts: tuple[str, ...] = param(
+        (), doc="edges of the policy, each cut for an evaluation of its own at the end: 'observation->head'", added=True
+    )
 
 
 class SAC(Learner):
@@ -37,10 +40,17 @@ class SAC(Learner):
     The critics see the newest observation at the step a decision is applied (and the augmentation's past actions); the
     actor is unrolled over exactly the window of observations its graph had. One critic update per budget unit, the
     actor twice in every second, entropy coefficient learned towards −|A|. Time limits bootstrap, terminations do not.
+
+    Precision `bf16`: the matrix products of hidden layers are taken in bfloat16 (accumulated in single precision); the
+    parameters, Adam, the heads, losses and log-probabilities stay in single precision. A CPU without instructions for
+    bfloat16 runs it too, more slowly than `fp32`.
     """
 
     Params = Params
+    revision = 2  # gradients by hand in another order of summation than revision 1's: the same to rounding, not to bits
+    preload = ("rtbench.learners.sac_program",)
     reference_units_per_s = 120.0
+    precisions = ("fp32", "bf16")
 
     @classmethod
     def supports(cls, cell: Cell) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import ceil
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,21 +11,22 @@ import torch
 from numpy.typing import NDArray
 
 from rtbench.backends.torch_arithmetic import initial_parameters
-from rtbench.interaction.timing import timeline_of
 from rtbench.learners.adam import Adam
 from rtbench.learners.base import Outcome
+from rtbench.learners.cuts import cut
+from rtbench.learners.evaluation import Evaluation
 from rtbench.learners.loop import Loop
-from rtbench.learners.replay import Replay, Sample
+from rtbench.learners.policy import Policy, graph_columns, mean_action
 from rtbench.learners.sac_networks import (
     LOG_STD_HIGH,
     LOG_STD_LOW,
     Actor,
     Critics,
-    minimum_q,
     soft_target,
     squashed,
     squashed_gradient,
 )
+from rtbench.learners.worlds import Sampling, Worlds, new_loop, views
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
 from rtbench.seeds import derive, generator
@@ -33,9 +34,9 @@ from rtbench.seeds import derive, generator
 if TYPE_CHECKING:
     from rtbench.cell import RunBatch
     from rtbench.learners.sac import Params
+    from rtbench.parts import EnvironmentSpec
 
 Array = NDArray[np.float32]
-_PROBE_STEPS, _SLACK, _SPARE = 4000, 1.1, 1024
 
 
 class SACProgram:
@@ -58,81 +59,52 @@ class SACProgram:
         self._rngs = [generator(seed, "sac") for seed in self._seeds]
 
         trained = initial_parameters(self.graph, self._torch_rngs)
-        self.actor = Actor(self.graph, self._lags, plan, trained, p.start)
-        self._policy = [tensor.requires_grad_() for layer in trained.values() for tensor in layer.values()]
-        past = self.graph.augmented_actions
-        inputs = spec.observation_size + (past + 1) * spec.action_size
-        self.critics = Critics(inputs, p.critic_width, p.critic_layers, self._torch_rngs)
-        self._target = self.critics.copies()
+        self.actor = Actor(
+            self.graph,
+            self._lags,
+            plan,
+            trained,
+            p.start,
+            precision=cell.precision,
+            generators=self._torch_rngs,
+        )
+        inputs = spec.observation_size + (self.graph.augmented_actions + 1) * spec.action_size
+        self.critics = Critics(inputs, p.critic_width, p.critic_layers, self._torch_rngs, cell.precision)
         self._log_alpha = torch.zeros(runs, 1)
         self._optimisers = {
-            "policy": Adam(self._policy, p.policy_learning_rate),
+            "policy": Adam(self.actor.tensors, p.policy_learning_rate),
             "q": Adam(self.critics.members, p.q_learning_rate),
             "alpha": Adam([self._log_alpha], p.alpha_learning_rate),
         }
-        self.replays = [self._new_replay(spec.step_s) for _ in self._seeds]
-        self.sample = Sample.empty(
-            runs, p.batch_size, self._sizes, (len(self.actor.observation_ticks), len(plan.action_ticks), past)
+        self.worlds = Worlds(
+            batch, spec, self.actor, self._explore, Sampling(p.replay_size, p.batch_size, p.gamma), self._rngs
         )
-        self._tensors = {name: torch.from_numpy(getattr(self.sample, name)) for name in Sample.__dataclass_fields__}
-        self._loops = [self._new_loop(index, "train", spec) for index in range(runs)]
-        self._evaluations = [self._new_loop(index, "evaluate", spec) for index in range(runs)]
+        self.evaluation = self._new_evaluation(spec)
         self._done_units = 0
         self._updates = 0
-        self._curve: list[tuple[int, list[float]]] = []
-        self._evaluating: list[list[float]] | None = None
-        self._final: list[list[float]] | None = None
-        self._reported = 0
-        self._losses: dict[str, list[float]] = {}
 
     # ---- making ----------------------------------------------------------------------------------------------------
 
-    def _new_replay(self, step_s: float) -> Replay:
-        """Room for `replay_size` applied decisions and every row and inference that comes with them.
+    def _new_evaluation(self, spec: EnvironmentSpec) -> Evaluation:
+        for edge in self._p.cuts:
+            cut(self.graph, views(self.actor, 0), edge)  # names the edges that can be cut before anything is trained
 
-        How many those are is read off a stretch of the interaction's own timeline; the slack is for what is drawn.
-        """
-        cell, p = self._cell, self._p
-        timeline = timeline_of(cell.interaction, len(self.graph.layers), step_s, _PROBE_STEPS, 0, "replay size")
-        applied = max(1, int((timeline.source >= 0).sum()))
-        kept = min(p.replay_size, cell.budget.steps)
-        rows = ceil(kept * _SLACK * timeline.steps / applied) + _SPARE
-        per_step = cell.budget.unit == "env_steps"
-        return Replay(
-            *self._sizes,
-            decisions=ceil(rows * _SLACK * max(1.0, len(timeline.started_ns) / timeline.steps)) + _SPARE,
-            rows=rows,
-            gamma_decision=1.0 if per_step else p.gamma,
-            gamma_step=p.gamma if per_step else 1.0,
-        )
+        def loops(edge: str = "") -> list[Loop]:
+            own = [views(self.actor, run) for run in range(len(self._seeds))]
+            return [
+                new_loop(
+                    self._cell,
+                    self.actor,
+                    cut(self.graph, parameters, edge) if edge else parameters,
+                    mean_action,
+                    spec,
+                    seed=seed,
+                    phase="evaluate",
+                )
+                for seed, parameters in zip(self._seeds, own, strict=True)
+            ]
 
-    def _views(self, run: int) -> dict[str, dict[str, Array]]:
-        """NumPy views of one run's policy: acting sees every update at once."""
-        return {
-            name: {
-                "weight": layer["weight"].detach()[run].numpy(),
-                "bias": layer["bias"].detach()[run, 0].numpy(),
-            }
-            for name, layer in self.actor.parameters.items()
-        }
-
-    def _new_loop(self, run: int, phase: str, spec: Any) -> Loop:
-        interaction = self._cell.interaction
-        acting = build(self._cell.backend).make(
-            self.graph, self._views(run), interaction.execution, interaction.delta or 1, self._p.start
-        )
-        training = phase == "train"
-        return Loop(
-            self._cell,
-            self.graph,
-            acting,
-            self._explore(run) if training else mean_action,
-            seed=self._seeds[run],
-            phase=phase,
-            recorder=self.replays[run] if training else None,
-            spec=spec,
-            start=self._p.start,
-        )
+        return Evaluation(self._cell.budget, loops(), {edge: partial(loops, edge) for edge in self._p.cuts})
 
     def _explore(self, run: int) -> Callable[[Array], Array]:
         """A sampled action; uniform until learning starts, while the pipeline already runs."""
@@ -165,51 +137,23 @@ class SACProgram:
     @property
     def done(self) -> bool:
         """True when the final evaluation is over."""
-        return self._final is not None and len(self._final[0]) >= self._cell.budget.final_eval_episodes
+        return self.evaluation.done
 
     def advance(self) -> None:
         """One unit of training, or one evaluation episode per run."""
-        budget = self._cell.budget
-        if self._evaluating is not None:
-            self._evaluate()
+        if self.evaluation.running:
+            self.evaluation.advance(self._done_units)
             return
-        if self._done_units >= budget.steps:
-            self._final = self._final or [[] for _ in self._seeds]
-            self._episode(self._final)
+        if self._done_units >= self._cell.budget.steps:
+            self.evaluation.advance_final()
             return
         self._done_units += 1
-        for loop in self._loops:
-            self._act(loop)
-        ready = all(replay.ready(self.actor.plan.window_ticks) for replay in self.replays)
-        if self._done_units > self._p.learning_starts and ready:
+        self.worlds.advance(self._done_units)
+        if self._done_units > self._p.learning_starts and self.worlds.ready:
             self.update()
-        if self._done_units % budget.eval_every == 0 and budget.eval_episodes:
-            self._evaluating = [[] for _ in self._seeds]
-
-    def _act(self, loop: Loop) -> None:
-        """Let a run's world go on until it has used up the budget so far."""
-        per_step = self._cell.budget.unit == "env_steps"
-        while (loop.tally.env_steps if per_step else loop.tally.ticks) < self._done_units:
-            loop.advance()
-
-    def _evaluate(self) -> None:
-        assert self._evaluating is not None
-        self._episode(self._evaluating)
-        if len(self._evaluating[0]) >= self._cell.budget.eval_episodes:
-            self._curve.append((self._done_units, [float(np.mean(returns)) for returns in self._evaluating]))
-            self._evaluating = None
-
-    def _episode(self, returns: list[list[float]]) -> None:
-        for found, loop in zip(returns, self._evaluations, strict=True):
-            found.append(loop.run_episode())
+        self.evaluation.after(self._done_units)
 
     # ---- learning --------------------------------------------------------------------------------------------------
-
-    def _draw(self) -> None:
-        plan = self.actor.plan
-        for run, (replay, rng) in enumerate(zip(self.replays, self._rngs, strict=True)):
-            chosen = replay.choose(rng, self._p.batch_size, plan.window_ticks)
-            replay.fill(self.sample.run(run), chosen, self.actor.observation_ticks, plan.action_ticks)
 
     def _noise(self) -> torch.Tensor:
         shape = (self._p.batch_size, self._sizes[1])
@@ -217,137 +161,91 @@ class SACProgram:
 
     def update(self) -> None:
         """One critic update; every `policy_frequency` updates as many policy and entropy updates on the same batch."""
-        self._draw()
-        t = self._tensors
-        windows = len(self.actor.observation_ticks)
-        window, next_window = t["observations"][:, 2 : 2 + windows], t["observations"][:, 2 + windows :]
-        # The critics' state: the observation at the applied step and, where augmented, the actions applied before it.
-        seen = [torch.cat([t["observations"][:, i], *t["past_actions"][:, i].unbind(1)], dim=-1) for i in (0, 1)]
-        with torch.no_grad():
-            output = self.actor.head(next_window, t["window_actions"][:, 1], t["since"][:, 1])
-            next_action, next_log_p = squashed(output, self._noise())
-            next_q = self.critics.value(*self._target, torch.cat([seen[1], next_action], dim=-1))
-            goal = soft_target(t["rewards"], t["discounts"], next_q, next_log_p, self._log_alpha.exp())
-            self._optimisers["q"].step(self.critics.gradients(torch.cat([seen[0], t["actions"]], dim=-1), goal))
+        self.worlds.draw()
+        t, (window, next_window), seen = self.worlds.tensors, self.worlds.windows, self.worlds.seen
+        output = self.actor.head(next_window, t["window_actions"][:, 1], t["since"][:, 1])
+        next_action, next_log_p = squashed(output, self._noise())
+        next_q = self.critics.target_layers.q(torch.cat([seen[1], next_action], dim=-1))
+        goal = soft_target(t["rewards"], t["discounts"], next_q, next_log_p, self._log_alpha.exp())
+        self._optimisers["q"].step(self.critics.layers.gradients(torch.cat([seen[0], t["actions"]], dim=-1), goal))
+        self.critics.layers.refresh()
         self._updates += 1
         if self._updates % self._p.policy_frequency == 0:
             for _ in range(self._p.policy_frequency):
                 self._update_policy(window, seen[0])
-        for target, source in zip(self._target, (self.critics.weights, self.critics.biases), strict=True):
-            torch._foreach_lerp_(target, source, self._p.tau)
+        self.critics.follow(self._p.tau)
 
     def _update_policy(self, window: torch.Tensor, seen: torch.Tensor) -> None:
         """Down the gradients of mean(α log π − min Q) for the policy and −α mean(log π + H) for log α, H = −|A|."""
-        t = self._tensors
-        output = self.actor.head(window, t["window_actions"][:, 0], t["since"][:, 0])
-        alpha, batch = self._log_alpha.exp(), self._p.batch_size
-        with torch.no_grad():
-            noise = self._noise()
-            action, log_p = squashed(output, noise)
-            _, slope = minimum_q(self.critics.weights, self.critics.biases, seen, action)
-            to_output = squashed_gradient(output, noise, action, slope / -batch, (alpha / batch).unsqueeze(-1))
-        to_policy = torch.autograd.grad(output, self._policy, to_output, materialize_grads=True)
-        self._optimisers["policy"].step(to_policy)
+        t = self.worlds.tensors
+        output, way_back = self.actor.trained(window, t["window_actions"][:, 0], t["since"][:, 0])
+        alpha, batch, noise = self._log_alpha.exp(), self._p.batch_size, self._noise()
+        action, log_p = squashed(output, noise)
+        _, slope = self.critics.layers.minimum(seen, action)
+        to_output = squashed_gradient(output, noise, action, slope / -batch, (alpha / batch).unsqueeze(-1))
+        self._optimisers["policy"].step(way_back(to_output))
+        self.actor.refresh()
         self._optimisers["alpha"].step([-alpha * (log_p - self._sizes[1]).mean(-1, keepdim=True)])
 
     # ---- telling ---------------------------------------------------------------------------------------------------
 
     def metrics(self) -> list[dict[str, float]]:
         """The evaluation return of every curve point since the last call."""
-        fresh = self._curve[self._reported :]
-        self._reported = len(self._curve)
-        return [{"step": float(step), **{f"eval_return/{i}": r for i, r in enumerate(found)}} for step, found in fresh]
+        return self.evaluation.metrics()
 
     def outcomes(self) -> list[Outcome]:
         """The outcome columns of every run."""
-        return [self._outcome(run) for run in range(len(self._seeds))]
+        about = {"updates": self._updates, **graph_columns(self.graph, self._cell.interaction)}
+        return [
+            Outcome({**self.evaluation.columns(run), **self.worlds.columns(run), **about}, self.evaluation.extras(run))
+            for run in range(len(self._seeds))
+        ]
 
-    def _outcome(self, run: int) -> Outcome:
-        loop = self._loops[run]
-        curve = [found[run] for _, found in self._curve]
-        final = self._final[run] if self._final else []
-        return Outcome(
-            {
-                "eval_return_final": float(np.mean(final)) if final else None,
-                "eval_return_auc": float(np.mean(curve)) if curve else None,
-                "eval_step": [step for step, _ in self._curve],
-                "eval_return": curve,
-                "episodes": len(loop.returns),
-                "episode_length": float(np.mean(loop.lengths)) if loop.lengths else None,
-                "train_return_mean": float(np.mean(loop.returns)) if loop.returns else None,
-                "updates": self._updates,
-                **loop.tally.columns(),
-                **self._graph_columns(),
-            }
-        )
-
-    def _graph_columns(self) -> dict[str, Any]:
-        """What the graph says of itself: its size, and paths that break the constraint of pipelined execution."""
-        interaction = self._cell.interaction
-        broken = self.graph.violations(interaction.delta or 1) if interaction.execution == "pipelined" else []
-        return {
-            "parameters": self.graph.parameter_count(),
-            "flops": self.graph.flops(),
-            "constraint_violation": "; ".join(broken) or None,
-        }
+    def policies(self, run_ids: Sequence[str]) -> list[Policy]:
+        """What every run has learnt."""
+        return [
+            Policy(self._cell, seed, run_id, views(self.actor, run), start=self._p.start)
+            for run, (seed, run_id) in enumerate(zip(self._seeds, run_ids, strict=True))
+        ]
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """Networks, optimisers, generators, worlds, curves."""
         return {
-            "policy": [tensor.detach() for tensor in self._policy],
+            "policy": self.actor.tensors,
             "critics": self.critics.parameters,
-            "target": [*self._target[0], *self._target[1]],
+            "target": self.critics.target,
             "log_alpha": self._log_alpha,
             "optimisers": {name: optimiser.state() for name, optimiser in self._optimisers.items()},
             "torch": [rng.get_state() for rng in self._torch_rngs],
-            "numpy": [rng.bit_generator.state for rng in self._rngs],
-            "replays": [replay.state() for replay in self.replays],
-            "loops": [loop.state() for loop in self._loops],
-            "evaluations": [loop.state() for loop in self._evaluations],
+            "worlds": self.worlds.state(),
+            "evaluation": self.evaluation.state(),
             "done_units": self._done_units,
             "updates": self._updates,
-            "curve": [[step, found] for step, found in self._curve],
-            "evaluating": self._evaluating,
-            "final": self._final,
-            "reported": self._reported,
         }
 
     def appended(self) -> dict[str, Any]:
         """What every replay has gained since the last call."""
-        return {"replays": [replay.appended() for replay in self.replays]}
+        return self.worlds.appended()
 
     def restore(self, state: dict[str, Any], segments: list[dict[str, Any]]) -> None:
         """Back to a state, in place: acting keeps its views of the policy."""
-        with torch.no_grad():
-            groups = (
-                (self._policy, state["policy"]),
-                (self.critics.parameters, state["critics"]),
-                ([*self._target[0], *self._target[1]], state["target"]),
-                ([self._log_alpha], [state["log_alpha"]]),
-            )
-            for tensors, saved in groups:
-                for tensor, value in zip(tensors, saved, strict=True):
-                    tensor.copy_(value)
+        groups = (
+            (self.actor.tensors, state["policy"]),
+            (self.critics.parameters, state["critics"]),
+            (self.critics.target, state["target"]),
+            ([self._log_alpha], [state["log_alpha"]]),
+        )
+        for tensors, saved in groups:
+            for tensor, value in zip(tensors, saved, strict=True):
+                tensor.copy_(value)
+        for copies in (self.actor, self.critics.layers, self.critics.target_layers):
+            copies.refresh()
         for name, optimiser in self._optimisers.items():
             optimiser.restore(state["optimisers"][name])
         for torch_rng, saved in zip(self._torch_rngs, state["torch"], strict=True):
             torch_rng.set_state(saved)
-        for rng, saved in zip(self._rngs, state["numpy"], strict=True):
-            rng.bit_generator.state = saved
-        for run, replay in enumerate(self.replays):
-            replay.restore(state["replays"][run], [segment["replays"][run] for segment in segments])
-        for loops, key in ((self._loops, "loops"), (self._evaluations, "evaluations")):
-            for loop, saved in zip(loops, state[key], strict=True):
-                loop.restore(saved)
+        self.worlds.restore(state["worlds"], segments)
         self._done_units, self._updates = state["done_units"], state["updates"]
-        self._curve = [(step, list(found)) for step, found in state["curve"]]
-        self._evaluating, self._final = state["evaluating"], state["final"]
-        self._reported = state["reported"]
-
-
-def mean_action(output: Array) -> Array:
-    """tanh of the mean: how an agent is evaluated."""
-    action: Array = np.tanh(output[: len(output) // 2])
-    return action
+        self.evaluation.restore(state["evaluation"])

@@ -90,6 +90,8 @@ COLUMNS: tuple[Column, ...] = (
         ("train_return_mean!", "float", "return", "mean return of training episodes"),
         ("progress!", "int", "", "encounters done, where the environment counts them"),
         ("non_idle_actions!", "int", "actions", "actions that do something"),
+        ("eval_return_per_s!", "float", "return/s", "return of the final evaluation per second of environment time"),
+        ("eval_length_final!", "float", "env steps", "mean length of the final evaluation's episodes"),
     ),
     *_group(
         "real time",

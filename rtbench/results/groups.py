@@ -7,18 +7,21 @@ file gives labels and expected cells. Where a part it names is not installed, th
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rtbench.parts import PartUse, canonical_json
-from rtbench.results.schema import Row, cell_data, row_digest
+from rtbench.results.schema import cell_data, row_digest
 from rtbench.suites.expand import SuiteCell, expand, missing_parts
 from rtbench.suites.identity import digest
 from rtbench.suites.match import View, field_value, part_view, view
 from rtbench.suites.model import Suite, load_suite
+from rtbench.suites.published import PublishedKey
 
+LABELLED = ("environment", "architecture", "learner", "backend")
 NO_PROFILE = "(no profile)"
 """Stands for the profile of rows that the suite made but no profile asks for, of another budget for one."""
 
@@ -29,10 +32,10 @@ class CellRows:
 
     view: View
     environment_json: str
-    published_key: tuple[str, str, float]
+    published_key: PublishedKey
     seeds: tuple[int, ...] = ()
     excluded: str | None = None
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -66,58 +69,98 @@ class Grouped:
     superseded: int
 
 
-def choose(rows: Iterable[Row]) -> list[Row]:
+def choose(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """One row per run (and machine class, if the clock is the wall's).
 
     A finished row before one that failed, then the highest suite revision, the earliest start, the smallest digest.
     """
-    best: dict[tuple[str, str], tuple[Any, Row]] = {}
+    best: dict[tuple[str, str], tuple[Any, Mapping[str, Any]]] = {}
     for row in rows:
         key = (row["run_id"], _machine(row))
-        rank = (row["status"] != "ok", -row["suite_revision"], row["started_utc"] or "", row_digest(row))
-        if key not in best or rank < best[key][0]:
+        rank = (row["status"] != "ok", -row["suite_revision"], row["started_utc"] or "")
+        known = best.get(key)
+        if known is None or rank < known[0] or (rank == known[0] and _before(row, known[1])):
             best[key] = (rank, row)
     return [best[key][1] for key in sorted(best)]
 
 
-def group(suite: Suite, rows: Iterable[Row]) -> Grouped:
-    """The suite's rows by line, with the expected cells of every profile that has a row."""
-    expected = _expected(suite)
+def _before(row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether a row of equal rank is taken instead; digests cost more than all else and are seldom needed."""
+    return row != known and row_digest(row) < row_digest(known)
+
+
+def group(suite: Suite, chosen: Iterable[Mapping[str, Any]]) -> Grouped:
+    """The suite's rows by line, of rows that `choose` answered, with the cells of every profile that has a row."""
+    chosen = list(chosen)
+    expected = _expected(suite, {row["budget_json"] for row in chosen})
     known = {cell.cell_id: (profile, cell) for profile, cells in reversed(expected.items()) for cell in cells}
-    shapes = {_shape(cell.cell.data()): cell for _, cell in known.values()}
-    earlier = {_shape(cell.cell.data(), revisions=False) for _, cell in known.values()}
+    shapes = _Shapes(suite)
     lines: Lines = {}
     started: dict[str, set[str]] = {}
     superseded = 0
-    for row in choose(rows):
+    placed: dict[tuple[str, ...], CellRows] = {}  # what is worked out for a cell holds for all its seeds
+    for row in chosen:
         profile, cell = known.get(row["cell_id"], (NO_PROFILE, None))
         if cell is None:
             if row["suite"] != suite.name:
                 continue
-            data = cell_data(row)
-            cell = shapes.get(_shape(data))
-            if cell is None and _shape(data, revisions=False) in earlier:
-                superseded += 1
-                continue
         elif row["seed"] not in cell.seeds:
             continue  # the suite enumerates its seeds; others are not picked from
-        seen = view(cell.cell) if cell else row_view(row)
-        key = _key(suite, profile, row["budget_json"], seen, row["clock"], _machine(row))
-        if profile == NO_PROFILE:
-            key = dataclasses.replace(key, cell_id=row["cell_id"])
-        started.setdefault(profile, set()).add(_machine(row))
-        _cell_rows(lines, key, row["cell_id"], seen, cell if profile != NO_PROFILE else None).rows.append(row)
+        machine = _machine(row)
+        labels = () if cell else tuple(row[f"{axis}_label"] for axis in LABELLED)
+        place = (row["cell_id"], row["budget_json"], row["clock"], machine, *labels)
+        if place not in placed:
+            if cell is None:
+                data = cell_data(row)
+                cell = shapes.now.get(_shape(data))
+                if cell is None and _shape(data, revisions=False) in shapes.earlier:
+                    superseded += 1
+                    continue
+            seen = view(cell.cell) if cell else row_view(row)
+            key = _key(suite, profile, row["budget_json"], seen, row["clock"], machine)
+            if profile == NO_PROFILE:
+                key = dataclasses.replace(key, cell_id=row["cell_id"])
+            placed[place] = _cell_rows(lines, key, row["cell_id"], seen, cell if profile != NO_PROFILE else None)
+        started.setdefault(profile, set()).add(machine)
+        placed[place].rows.append(row)
     for profile, cells in expected.items():
         for cell in cells if profile in started else ():
             _expect(suite, lines, profile, cell, started[profile])
     return Grouped(lines, superseded)
 
 
-def _expected(suite: Suite) -> dict[str, list[SuiteCell]]:
+class _Shapes:
+    """The cells of all profiles by their shapes, worked out only if there is a row that no profile knows."""
+
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+
+    @functools.cached_property
+    def _cells(self) -> list[SuiteCell]:
+        return [cell for cells in reversed(_expected(self._suite).values()) for cell in cells]
+
+    @functools.cached_property
+    def now(self) -> dict[str, SuiteCell]:
+        """The cells as the installed parts have them."""
+        return {_shape(cell.cell.data()): cell for cell in self._cells}
+
+    @functools.cached_property
+    def earlier(self) -> set[str]:
+        """The same whatever the revisions of parts."""
+        return {_shape(cell.cell.data(), revisions=False) for cell in self._cells}
+
+
+def _expected(suite: Suite, budgets: Iterable[str] | None = None) -> dict[str, list[SuiteCell]]:
+    """The cells of every profile, of those with these budgets (JSON) if any are given."""
     if missing_parts(suite):
         return {}
     profiles = {profile: load_suite(str(suite.path), profile) for profile in suite.profiles}
-    return {profile: expand(loaded, support=False) for profile, loaded in profiles.items()}
+    present = None if budgets is None else {digest(json.loads(budget)) for budget in budgets}
+    return {
+        profile: expand(loaded, support=False)
+        for profile, loaded in profiles.items()
+        if present is None or digest(loaded.budget.data()) in present
+    }
 
 
 def _expect(suite: Suite, lines: Lines, profile: str, cell: SuiteCell, machines: set[str]) -> None:
@@ -177,8 +220,10 @@ def row_view(row: Mapping[str, Any]) -> View:
     names = ("execution", "delta", "clock", "processes", "on_reset", "sensor_latency_s", "actuator_latency_s")
     interaction = {name: met[name] for name in names}
     interaction |= {name: met[name]["name"] for name in ("scheduler", "default_policy")}
+    interaction["delta_cv"] = met.get("delta_cv", 0.0)
     out: View = {"interaction": interaction}
-    for axis in ("environment", "architecture", "learner", "backend"):
+    for axis in LABELLED:
         params = json.loads(row[f"{axis}_params_json"])
         out[axis] = part_view(PartUse(axis, row[f"{axis}_name"], row[f"{axis}_revision"], params, row[f"{axis}_label"]))
+    out["learner"]["precision"] = row["precision"]
     return out

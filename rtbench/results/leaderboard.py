@@ -6,20 +6,21 @@ installed beyond the parts the suite names.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rtbench.errors import InvalidResults
 from rtbench.parts import canonical_json
-from rtbench.results.groups import NO_PROFILE, CellRows, LineKey, Lines, group
-from rtbench.results.schema import Row
+from rtbench.results.groups import NO_PROFILE, CellRows, LineKey, Lines, choose, group
 from rtbench.results.statistics import bootstrap_interval, reduced, rounded
 from rtbench.results.summary import Summary, scores, summarise
 from rtbench.suites.identity import digest
 from rtbench.suites.match import holds
 from rtbench.suites.model import Suite
+from rtbench.suites.published import ALL, NORMALISED, Published, PublishedKey, by_key
 
 NUMBERS = (
     "mean",
@@ -35,6 +36,7 @@ NUMBERS = (
     "difference",
     "observation_age_p50_steps",
     "oldest_age_p50_steps",
+    "return_per_s",
 )
 """Columns rounded to six significant digits."""
 
@@ -59,7 +61,7 @@ class Leaderboard:
     lines: tuple[Mapping[str, Any], ...]
     superseded: int
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical content."""
         return digest(
@@ -74,12 +76,23 @@ class Leaderboard:
         )
 
 
-def build(suite: Suite, rows: Iterable[Row]) -> Leaderboard:
+def build(suite: Suite, rows: Iterable[Mapping[str, Any]]) -> Leaderboard:
     """The leaderboard of a suite from all rows there are, of this suite or of others that share its runs."""
-    grouped = group(suite, rows)
+    return _build(suite, choose(rows))
+
+
+def build_all(suites: Iterable[Suite], rows: Iterable[Mapping[str, Any]]) -> list[Leaderboard]:
+    """The leaderboards of several suites from the same rows."""
+    chosen = choose(rows)
+    return [_build(suite, chosen) for suite in suites]
+
+
+def _build(suite: Suite, chosen: Sequence[Mapping[str, Any]]) -> Leaderboard:
+    grouped = group(suite, chosen)
     rule = suite.leaderboard
     bases = _bases(suite, grouped.lines)
-    lines = [_line(suite, key, cells, bases) for key, cells in grouped.lines.items()]
+    published = by_key(suite.published)
+    lines = [_line(suite, key, cells, bases, published) for key, cells in grouped.lines.items()]
     order = {profile: number for number, profile in enumerate(suite.profiles)}
     lines.sort(key=lambda line: _order(line, order, rule.group_by))
     return Leaderboard(
@@ -106,7 +119,13 @@ def _wanted(cells: Mapping[str, CellRows], suite: Suite) -> int:
     return sum(len(cell.seeds) or suite.document.seeds.count for cell in cells.values() if not cell.excluded)
 
 
-def _line(suite: Suite, key: LineKey, cells: Mapping[str, CellRows], bases: _Bases) -> Mapping[str, Any]:
+def _line(
+    suite: Suite,
+    key: LineKey,
+    cells: Mapping[str, CellRows],
+    bases: _Bases,
+    published: Mapping[PublishedKey, Published],
+) -> Mapping[str, Any]:
     rule = suite.leaderboard
     strata = [cells[name].rows for name in sorted(cells)]
     wanted = _wanted(cells, suite)
@@ -116,6 +135,7 @@ def _line(suite: Suite, key: LineKey, cells: Mapping[str, CellRows], bases: _Bas
     shown = not several or told.status == "complete"  # several cells are averaged only if all their runs are there
     comparable = shown and len({cell.environment_json for cell in cells.values()}) == 1
     budget = json.loads(key.budget_json)
+    normalised = _normalised(suite, key, cells, told, bases)
     return {
         "profile": key.profile,
         "budget": f"{budget['steps']} {budget['unit']}",
@@ -127,9 +147,10 @@ def _line(suite: Suite, key: LineKey, cells: Mapping[str, CellRows], bases: _Bas
         "seeds_wanted": wanted,
         "failed": told.failed,
         **{name: rounded(getattr(told, name)) if comparable else None for name in NUMBERS[:5]},
-        **_normalised(suite, key, cells, told, bases),
-        **_published(suite, cells, told),
-        **{name: rounded(getattr(told, name)) if shown else None for name in NUMBERS[-2:]},
+        **normalised,
+        **_published(published, cells, told.mean if comparable else None, normalised["normalised"]),
+        **{name: rounded(getattr(told, name)) if shown else None for name in NUMBERS[-3:-1]},
+        **{name: rounded(getattr(told, name)) if comparable else None for name in NUMBERS[-1:]},
         "reason": "; ".join(excluded or _reasons(strata)),
     }
 
@@ -138,7 +159,7 @@ def _name(suite: Suite, key: LineKey) -> str:
     return canonical_json([suite.name, *key.block, *key.values, *([key.cell_id] if key.cell_id else [])])
 
 
-def _reasons(strata: list[list[Row]]) -> list[str]:
+def _reasons(strata: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
     return sorted({row["reason"] or row["status"] for rows in strata for row in rows if row["status"] != "ok"})
 
 
@@ -156,7 +177,7 @@ def _bases(suite: Suite, lines: Lines) -> _Bases:
         for cell in cells.values():
             if not holds(rule.normalise.against, cell.view):
                 continue
-            place = (key.block, cell.environment_json)
+            place = (key.block, _world(cell))
             if place in found and key.profile == NO_PROFILE:
                 found[place] = None
                 continue
@@ -172,12 +193,17 @@ def _bases(suite: Suite, lines: Lines) -> _Bases:
     return found
 
 
+def _world(cell: CellRows) -> str:
+    """Which environment a cell is of, whatever the pace at which it is met: its id, if it has one."""
+    return str(cell.view["environment"].get("id") or cell.environment_json)
+
+
 def _normalised(
     suite: Suite, key: LineKey, cells: Mapping[str, CellRows], told: Summary, bases: _Bases
 ) -> dict[str, float | None]:
     rule = suite.leaderboard
     nothing: dict[str, float | None] = {"normalised": None, "normalised_low": None, "normalised_high": None}
-    divisors = [bases.get((key.block, cells[name].environment_json)) for name in sorted(cells)]
+    divisors = [bases.get((key.block, _world(cells[name]))) for name in sorted(cells)]
     if told.status != "complete" or any(divisor is None or divisor <= 0 for divisor in divisors):
         return nothing
     strata = [
@@ -194,15 +220,31 @@ def _normalised(
     }
 
 
-def _published(suite: Suite, cells: Mapping[str, CellRows], told: Summary) -> dict[str, Any]:
-    """The printed figure of a line of one cell; the difference is of means."""
-    names = ("published_mean", "published_spread", "published_spread_kind", "published_ticks", "difference")
-    by_key = {row.key: row for row in suite.published}
-    row = by_key.get(next(iter(cells.values())).published_key) if len(cells) == 1 else None
-    if row is None:
-        return dict.fromkeys(names)
-    ours = rounded(told.mean)  # first rounded, then subtracted: a difference near 0 would show the last bits
-    difference = None if ours is None else rounded(ours - row.mean)
-    return dict(
-        zip(names, (rounded(row.mean), rounded(row.spread), row.spread_kind, row.ticks, difference), strict=True)
+def _published(
+    published: Mapping[PublishedKey, Published],
+    cells: Mapping[str, CellRows],
+    mean: float | None,
+    normalised: float | None,
+) -> dict[str, Any]:
+    """The printed figure of a line; the difference is of means, or of normalised scores where such was printed."""
+    names = ("mean", "spread", "spread_kind", "ticks", "metric")
+    row = published.get(_published_key(cells))
+    out = {
+        f"published_{name}": rounded(value) if isinstance(value := getattr(row, name, None), float) else value
+        for name in names
+    }
+    ours = None if row is None else rounded(normalised if row.metric == NORMALISED else mean)
+    # First rounded, then subtracted: a difference near 0 would show the last bits.
+    return {**out, "difference": None if row is None or ours is None else rounded(ours - row.mean)}
+
+
+def _published_key(cells: Mapping[str, CellRows]) -> PublishedKey:
+    """What a line of one cell, or of all environments or deltas of one method, answers to."""
+    environments, methods, deltas = (
+        set(values) for values in zip(*(c.published_key for c in cells.values()), strict=True)
     )
+
+    def one(values: set[Any], many: Any) -> Any:
+        return values.pop() if len(values) == 1 else many
+
+    return (one(environments, ALL), one(methods, ""), one(deltas, ALL))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rtbench.errors import StaleLeaderboard
+from rtbench.errors import InvalidResults, StaleLeaderboard
 from rtbench.results.leaderboard import NUMBERS, Leaderboard
 from rtbench.results.store import FolderStore
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from rtbench.suites.published import NORMALISED
 
 DIGESTS = "DIGESTS"
+_DIGEST_LINE = re.compile(r"([0-9a-f]+)  (\S+)")
+_MEND = "put the file back as it was committed (git checkout), or remove it and rtbench leaderboard build"
 _INTEGERS = ("seeds_done", "seeds_wanted", "failed", "published_ticks")
 
 
@@ -26,6 +27,7 @@ def file_stem(suite: str) -> str:
 
 def write(board: Leaderboard, folder: Path | str) -> list[Path]:
     """Write <suite>.parquet, .csv and .md, and the suite's line in DIGESTS; answers the paths."""
+    digests = read_digests(folder) | {board.suite: board.digest}  # first, since it may refuse
     store = FolderStore(folder, kind="leaderboard")
     stem = file_stem(board.suite)
     contents = {
@@ -35,18 +37,29 @@ def write(board: Leaderboard, folder: Path | str) -> list[Path]:
     }
     for name, content in contents.items():
         store.replace(name, content)
-    digests = read_digests(folder) | {board.suite: board.digest}
     store.replace(DIGESTS, "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode())
     return [Path(folder) / name for name in (*contents, DIGESTS)]
 
 
 def read_digests(folder: Path | str) -> dict[str, str]:
-    """The digest of each committed leaderboard by suite; empty if there is none."""
+    """The digest of each committed leaderboard by suite; empty if there is none.
+
+    Raises InvalidResults if the file is damaged: lines of suites that are not installed here could not be made again.
+    """
     path = Path(folder) / DIGESTS
-    if not path.is_file():
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
         return {}
-    lines = (line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines())
-    return {parts[1]: parts[0] for parts in lines if len(parts) == 2}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidResults(f"the digests cannot be read: {error}", place=str(path), hint=_MEND) from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        parts = _DIGEST_LINE.fullmatch(line)
+        if parts is None:
+            raise InvalidResults(f"no digest and suite: {line[:80]!r}", place=f"{path}, line {number}", hint=_MEND)
+        found[parts[2]] = parts[1]
+    return found
 
 
 def check(board: Leaderboard, folder: Path | str) -> None:
@@ -57,12 +70,9 @@ def check(board: Leaderboard, folder: Path | str) -> None:
         problems.append(f"{DIGESTS} has {(committed or 'nothing')[:12]}, the rows give {board.digest[:12]}")
     stem = file_stem(board.suite)
     for name, content in ((f"{stem}.csv", to_csv(board)), (f"{stem}.md", to_page(board))):
-        there = _text(Path(folder) / name)
-        if there != content:
-            problems.append(f"{name}: {_first_difference(there, content)}")
-    lines = _parquet_lines(Path(folder) / f"{stem}.parquet")
-    if lines != [dict(line) for line in _typed(board)]:
-        problems.append(f"{stem}.parquet: " + ("there is no such file" if lines is None else "its content differs"))
+        problems += _differences(Path(folder) / name, content.splitlines(keepends=True), _text_lines)
+    typed = [dict(line) for line in _typed(board)]
+    problems += _differences(Path(folder) / f"{stem}.parquet", typed, _parquet_lines)
     if problems:
         raise StaleLeaderboard(
             f"the leaderboard of {board.suite!r} is not what its rows give: {'; '.join(problems)}",
@@ -111,7 +121,7 @@ def _block(line: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _table(group_by: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    heads = [*group_by, "seeds", "mean ± SE", "reduced [95 %]", "normalised", "published", "age p50", "status"]
+    heads = [*group_by, "seeds", "mean ± SE", "reduced [95 %]", "normalised", "published", "age p50", "per s", "status"]
     out = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---" for _ in heads) + " |"]
     for line in lines:
         status = line["status"] + (f": {line['reason']}" if line["reason"] else "")
@@ -121,8 +131,10 @@ def _table(group_by: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[
             plus_minus(line["mean"], line["standard_error"]),
             between(line["iqm"], line["low"], line["high"]),
             between(line["normalised"], line["normalised_low"], line["normalised_high"]),
-            plus_minus(line["published_mean"], line["published_spread"]),
+            plus_minus(line["published_mean"], line["published_spread"])
+            + (" (normalised)" if line["published_metric"] == NORMALISED else ""),
             _number(line["observation_age_p50_steps"]),
+            _number(line["return_per_s"]),
             status,
         ]
         out.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
@@ -177,30 +189,35 @@ def _parquet(board: Leaderboard) -> bytes:
     return buffer.getvalue()
 
 
-def _parquet_lines(path: Path) -> list[dict[str, Any]] | None:
+def _differences(path: Path, wanted: list[Any], read: Callable[[Path], list[Any]]) -> list[str]:
+    """How the lines of a file differ from those wanted, in a sentence; empty if they do not."""
     import pyarrow as pa
+
+    try:
+        there = read(path)
+    except FileNotFoundError:
+        return [f"{path.name}: there is no such file"]
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
+        return [f"{path.name}: it cannot be read: {str(error).partition(chr(10))[0]}"]
+    if there == wanted:
+        return []
+    for number, (was, now) in enumerate(zip(there, wanted, strict=False), start=1):
+        if was != now:
+            return [f"{path.name}: line {number} is {_shown(was)}, the rows give {_shown(now)}"]
+    return [f"{path.name}: {len(there)} lines, the rows give {len(wanted)}"]
+
+
+def _shown(line: Any) -> str:
+    return repr(line.rstrip("\n") if isinstance(line, str) else list(line.values()))
+
+
+def _text_lines(path: Path) -> list[Any]:
+    return path.read_bytes().decode("utf-8").splitlines(keepends=True)
+
+
+def _parquet_lines(path: Path) -> list[Any]:
     import pyarrow.parquet as pq
 
-    try:
-        table: pa.Table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
-        return None
-    lines: list[dict[str, Any]] = table.to_pylist()
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        lines: list[Any] = file.read(use_threads=False).to_pylist()
     return lines
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _first_difference(there: str | None, wanted: str) -> str:
-    if there is None:
-        return "there is no such file"
-    old, new = there.splitlines(), wanted.splitlines()
-    for number, (was, now) in enumerate(zip(old, new, strict=False), start=1):
-        if was != now:
-            return f"line {number} is {was!r}, the rows give {now!r}"
-    return f"{len(old)} lines, the rows give {len(new)}"

@@ -73,7 +73,7 @@ def _outcome(row: Mapping[str, Any]) -> str | None:
             return "status is ok but there is no eval_return_final"
         budget = json.loads(row["budget_json"])
         counted = row.get(budget["unit"])  # columns are named as the units ticks, env_steps and episodes
-        if counted is not None and counted < budget["steps"]:
+        if row["updates"] != 0 and counted is not None and counted < budget["steps"]:  # what is frozen uses none
             return f"status is ok after {counted} of {budget['steps']} {budget['unit']}"
     elif not row["reason"]:
         return f"status is {row['status']} without a reason"

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rtbench.parts import canonical_json
 from rtbench.results.groups import choose
-from rtbench.results.schema import Row
-from rtbench.results.summary import Summary, summarise
+from rtbench.results.summary import METRIC_COLUMN, Summary, summarise
 from rtbench.suites.expand import SuiteCell
 from rtbench.suites.model import Suite
-from rtbench.suites.published import Published
+from rtbench.suites.published import NORMALISED, Published, by_key
+
+COLUMNS = (
+    "run_id",
+    "cell_id",
+    "seed",
+    "attempt",
+    "status",
+    "reason",
+    "suite_revision",
+    "started_utc",
+    "clock",
+    "machine_class",
+    "observation_age_p50_steps",
+    "oldest_age_p50_steps",
+    "eval_return_per_s",
+    *METRIC_COLUMN.values(),
+)
+"""Columns of rows that a report reads; the rest need not be kept."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +49,8 @@ class ReportLine:
 
     @property
     def difference(self) -> float | None:
-        """Our mean minus the published one."""
-        if self.published is None or self.summary.mean is None:
+        """Our mean minus the published one; None where that is a normalised score, which leaderboards compare."""
+        if self.published is None or self.summary.mean is None or self.published.metric == NORMALISED:
             return None
         return self.summary.mean - self.published.mean
 
@@ -69,25 +86,25 @@ class Report:
         }
 
 
-def suite_rows(cells: Sequence[SuiteCell], rows: Iterable[Row]) -> list[Row]:
+def suite_rows(cells: Sequence[SuiteCell], rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The rows that are runs of these cells with their seeds: one per run, finished before failed."""
     wanted = {run for cell in cells for run in cell.run_ids}
     return choose(row for row in rows if row["run_id"] in wanted)
 
 
-def build_report(suite: Suite, cells: Sequence[SuiteCell], rows: Iterable[Row]) -> Report:
+def build_report(suite: Suite, cells: Sequence[SuiteCell], rows: Iterable[Mapping[str, Any]]) -> Report:
     """The report of expanded cells from rows of any source; rows of other cells are passed over."""
-    by_cell: dict[str, list[Row]] = {}
+    by_cell: dict[str, list[Mapping[str, Any]]] = {}
     for row in suite_rows(cells, rows):
         by_cell.setdefault(row["cell_id"], []).append(row)
-    published = {row.key: row for row in suite.published}
+    published = by_key(suite.published)
     lines = [_line(suite, cell, by_cell.get(cell.cell_id, []), published.get(cell.published_key)) for cell in cells]
     first = {cell.environment: number for number, cell in reversed(list(enumerate(cells)))}
     lines.sort(key=lambda line: (first[line.environment], line.delta))  # stable: the file's order within
     return Report(suite.name, suite.profile, suite.budget.data(), suite.leaderboard.metric, tuple(lines))
 
 
-def _line(suite: Suite, cell: SuiteCell, rows: list[Row], published: Published | None) -> ReportLine:
+def _line(suite: Suite, cell: SuiteCell, rows: list[Mapping[str, Any]], published: Published | None) -> ReportLine:
     rule = suite.leaderboard
     key = canonical_json([suite.name, suite.profile, cell.cell_id])
     summary = summarise([rows], wanted=len(cell.seeds), metric=rule.metric, how=rule.reduce, key=key)

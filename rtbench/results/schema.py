@@ -6,8 +6,10 @@ record and what hooks are told. `normal_row` is the only way in: what it returns
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from rtbench.cell import ID_VERSION, Cell
@@ -131,12 +133,12 @@ def cell_data(row: Mapping[str, Any]) -> dict[str, Any]:
 def identity_problem(row: Mapping[str, Any]) -> str | None:
     """Why run_id and cell_id are not what the row's own parts give, or None."""
     try:
-        data = cell_data(row)
+        data, own_id = _cell_of(_cell_columns_of(row))
     except ValueError as error:
         return f"a JSON column cannot be read: {error}"
     if run_id_of(data, row["seed"]) != row["run_id"]:
         return "run_id is not what its parts, interaction, budget and seed give"
-    if digest(data) != row["cell_id"]:
+    if own_id != row["cell_id"]:
         return "cell_id is not what its parts, interaction and budget give"
     inside = data["interaction"]
     for axis in ("scheduler", "default_policy"):
@@ -148,6 +150,13 @@ def identity_problem(row: Mapping[str, Any]) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=1024)
+def _cell_of(values: tuple[Any, ...]) -> tuple[dict[str, Any], str]:
+    """`cell_data` and its digest from the values of `_CELL_COLUMNS`; the seeds of a cell share them."""
+    data = cell_data(dict(zip(_CELL_COLUMNS, values, strict=True)))
+    return data, digest(data)
+
+
 def normal_row(given: Mapping[str, Any], *, place: str = "") -> Row:
     """The row with every column, in order, with exact types; InvalidResults naming the column that is wrong."""
     row = convert(given, place)
@@ -157,9 +166,9 @@ def normal_row(given: Mapping[str, Any], *, place: str = "") -> Row:
 
 def validate_row(row: Mapping[str, Any], *, place: str = "") -> None:
     """InvalidResults if a required column is absent or a value is outside what its column may hold."""
-    for name in _REQUIRED:
-        if row[name] is None:
-            raise InvalidResults(f"column {name!r} is missing", place=place)
+    if None in _required_of(row):
+        name = next(name for name in REQUIRED if row[name] is None)
+        raise InvalidResults(f"column {name!r} is missing", place=place)
     if row["schema_version"] > SCHEMA_VERSION:
         raise InvalidResults(
             f"schema version {row['schema_version']} is newer than this rtbench's {SCHEMA_VERSION}",
@@ -201,4 +210,10 @@ def arrow_schema() -> pa.Schema:
     )
 
 
-_REQUIRED = tuple(column.name for column in COLUMNS if column.required)
+REQUIRED = tuple(column.name for column in COLUMNS if column.required)
+_required_of = itemgetter(*REQUIRED)
+_CELL_COLUMNS = (
+    *("id_version", "interaction_json", "precision", "budget_json"),
+    *(f"{axis}_{key}" for axis in PART_AXES for key in ("name", "revision", "params_json")),
+)
+_cell_columns_of = itemgetter(*_CELL_COLUMNS)

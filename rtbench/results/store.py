@@ -46,8 +46,10 @@ class FolderStore:
 
     def read(self, key: str) -> bytes:
         """The file's content; KeyError if there is none."""
+        if not _KEY.fullmatch(key):  # the name of a foreign file, say: nothing was ever written under it
+            raise KeyError(key)
         try:
-            return self._file(key).read_bytes()
+            return (self.path / key).read_bytes()
         except FileNotFoundError:
             raise KeyError(key) from None
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtbench.results.schema import Row
 from rtbench.results.statistics import bootstrap_interval, iqm, mean, standard_error
 
 METRIC_COLUMN = {
@@ -22,7 +21,7 @@ class Summary:
     """Statistics of the finished runs of one group; None where there is nothing to compute them from.
 
     `low` and `high` bound the 95 % interval of the interquartile mean (of the mean, if the suite reduces by mean). Ages
-    are means over runs of each run's median, in environment steps.
+    are means over runs of each run's median, in environment steps; `return_per_s` is per second of environment time.
     """
 
     done: int
@@ -35,6 +34,7 @@ class Summary:
     high: float | None = None
     observation_age_p50_steps: float | None = None
     oldest_age_p50_steps: float | None = None
+    return_per_s: float | None = None
 
     @property
     def status(self) -> str:
@@ -54,14 +54,16 @@ class Summary:
         return sum(count for status, count in self.statuses.items() if status in ("failed", "timeout"))
 
 
-def scores(rows: Sequence[Row], metric: str) -> list[float]:
+def scores(rows: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
     """The metric of the rows that are ok, in the order of seeds."""
     column = METRIC_COLUMN[metric]
     ordered = sorted(rows, key=lambda row: (row["seed"], row["run_id"]))
     return [row[column] for row in ordered if row["status"] == "ok" and row[column] is not None]
 
 
-def summarise(strata: Sequence[Sequence[Row]], *, wanted: int, metric: str, how: str, key: str) -> Summary:
+def summarise(
+    strata: Sequence[Sequence[Mapping[str, Any]]], *, wanted: int, metric: str, how: str, key: str
+) -> Summary:
     """The summary of runs grouped by cell; `key` names the group and seeds the interval."""
     values = [scores(rows, metric) for rows in strata]
     pooled = [value for stratum in values for value in stratum]
@@ -79,6 +81,7 @@ def summarise(strata: Sequence[Sequence[Row]], *, wanted: int, metric: str, how:
         high=high,
         observation_age_p50_steps=_mean_of(every, "observation_age_p50_steps"),
         oldest_age_p50_steps=_mean_of(every, "oldest_age_p50_steps"),
+        return_per_s=_mean_of(every, "eval_return_per_s"),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from rtbench.cell import Execution, Unit
+from rtbench.cell import Execution, Precision, Unit
 
 AXES = ("environment", "architecture", "interaction", "learner", "backend")
 Positive = Annotated[int, Field(gt=0)]
@@ -57,6 +57,7 @@ class InteractionEntry(Table):
     execution: Execution
     scheduler: NamedPart = PartEntry(use="one-process")
     delta: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    delta_cv: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     default_policy: NamedPart = PartEntry(use="repeat-last")
     clock: Literal["virtual", "wall"] = "virtual"
     processes: Positive = 1
@@ -80,6 +81,9 @@ class AxesTable(Table):
     interaction: Interactions = []
     learner: Parts = []
     backend: Parts = []
+    precision: Annotated[
+        list[Precision], BeforeValidator(_as_list, json_schema_input_type=Precision | list[Precision])
+    ] = []
 
 
 class About(Table):
@@ -148,13 +152,33 @@ class LeaderboardTable(Table):
     normalise: NormaliseTable | None = None
 
 
-class IgnoreTable(Table):
-    """Published rows that no cell answers to, and why."""
+class PublishedRows(Table):
+    """Which published rows are meant: those that have all the values given; of a list, one."""
 
-    why: str = Field(min_length=1)
+    family: str | list[str] | None = None
+    method: str | list[str] | None = None
+    environment: str | list[str] | None = None
+    delta: float | list[float] | None = None
+
+
+class CellName(Table):
+    """What a cell is called in a published table, as far as it is not as in the row."""
+
     method: str | None = None
     environment: str | None = None
     delta: float | None = None
+
+
+class IgnoreTable(PublishedRows):
+    """Published rows that no cell answers to, and why."""
+
+    why: str = Field(min_length=1)
+
+
+class AlsoTable(PublishedRows):
+    """Published rows that cells of another name answer to, besides or instead of cells of the row's own."""
+
+    stands_for: CellName
 
 
 class PublishedTable(Table):
@@ -162,6 +186,7 @@ class PublishedTable(Table):
 
     table: str
     ignore: list[IgnoreTable] = []
+    also: list[AlsoTable] = []
 
 
 class SuiteDocument(Table):

@@ -6,13 +6,14 @@ Parts are looked up and coerced once per entry of the file, so that thousands of
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rtbench import plugins
-from rtbench.cell import Cell, Interaction
+from rtbench.cell import Cell, Interaction, Precision
 from rtbench.errors import SuiteError
 from rtbench.parts import Part, PartUse
 from rtbench.suites.document import AXES, AxesTable, InteractionEntry, PartEntry
@@ -20,10 +21,12 @@ from rtbench.suites.identity import cell_id, run_ids
 from rtbench.suites.match import View, check, holds, view
 from rtbench.suites.model import Suite
 from rtbench.suites.places import Key
+from rtbench.suites.published import PublishedKey
 from rtbench.units import parse_duration_ns
 
 KIND = {"environment": "environments", "architecture": "architectures", "learner": "learners", "backend": "backends"}
 DEFAULT_BACKEND = PartEntry(use="numpy")
+DEFAULT_PRECISION: Precision = "fp32"
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,12 @@ class SuiteCell:
         return self.cell.architecture.title
 
     @property
-    def published_key(self) -> tuple[str, str, float]:
+    def published_key(self) -> PublishedKey:
         """What a published row must equal."""
         environment = str(self.cell.environment.params.get("id") or self.cell.environment.title)
         return (environment, self.method, self.cell.interaction.delta)
 
-    @property
+    @functools.cached_property
     def run_ids(self) -> tuple[str, ...]:
         """The names of this cell's runs, in the order of its seeds."""
         return run_ids(self.cell, self.seeds)
@@ -151,23 +154,25 @@ class _Resolver:
 
     def cells(self) -> Iterable[Cell]:
         """The product of [axes] if every axis has a value, then that of each [[cells]] entry."""
-        tables: list[tuple[Key, ...]] = []
+        precisions = self.suite.document.axes.precision or [DEFAULT_PRECISION]
         if all(self._axes.values()) or not self.suite.document.cells:
-            tables.append(("axes",))
-            yield from self._product(dict(self._axes), ("axes",))
+            yield from self._product(dict(self._axes), precisions, ("axes",))
         for number, table in enumerate(self.suite.document.cells):
             where: tuple[Key, ...] = ("cells", number)
             own = {axis: self._axis(table, axis, where) or self._axes[axis] for axis in AXES}
-            yield from self._product(own, where)
+            yield from self._product(own, table.precision or precisions, where)
 
-    def _product(self, values: dict[str, list[Any]], where: tuple[Key, ...]) -> Iterable[Cell]:
+    def _product(
+        self, values: dict[str, list[Any]], precisions: Sequence[Precision], where: tuple[Key, ...]
+    ) -> Iterable[Cell]:
         for axis in AXES:
             if not values[axis]:
                 raise SuiteError(f"no {axis} is given here or in [axes]", place=self.suite.place(*where), allowed=AXES)
         for environment, architecture, interaction, learner, backend in itertools.product(
             *(values[axis] for axis in AXES)
         ):
-            yield Cell(environment, architecture, interaction, learner, backend, self.suite.budget)
+            for precision in precisions:
+                yield Cell(environment, architecture, interaction, learner, backend, self.suite.budget, precision)
 
     def _axis(self, table: AxesTable, axis: str, where: tuple[Key, ...]) -> list[Any]:
         entries = getattr(table, axis)
@@ -184,7 +189,8 @@ class _Resolver:
         self._known[axis] |= names
         changes = {key: value for key, value in self.suite.override.get(axis, {}).items() if key in names}
         self._overridden |= {(axis, key) for key in changes}
-        return plugins.use(kind, entry.use, entry.given | changes, label=entry.label, place=place)
+        folder = self.suite.path.parent
+        return plugins.use(kind, entry.use, entry.given | changes, label=entry.label, place=place, folder=folder)
 
     def check_overrides(self) -> None:
         """SuiteError if the profile overrides a parameter that no part of that axis has."""
@@ -208,6 +214,7 @@ class _Resolver:
             scheduler=plugins.use("schedulers", entry.scheduler.use, entry.scheduler.given, place=place),
             execution=entry.execution,
             delta=0.0 if entry.delta is None else float(entry.delta),
+            delta_cv=entry.delta_cv,
             default_policy=plugins.use(
                 "default_policies", entry.default_policy.use, entry.default_policy.given, place=place
             ),
@@ -238,6 +245,9 @@ class _Resolver:
 
     def unsupported(self, cell: Cell) -> str | None:
         """The first reason a part gives why it cannot run this cell here, or None."""
+        known = getattr(self._class(cell.learner.kind, cell.learner.name), "precisions", (DEFAULT_PRECISION,))
+        if cell.precision not in known:
+            return f"learner {cell.learner.name} trains in {' or '.join(known)}, not {cell.precision}"
         for axis, part in cell.parts.items():
             found = self._class(part.kind, part.name)
             reason = self._missing[part.kind, part.name] or found.supports(cell)

@@ -41,10 +41,14 @@ def run_ids(cell: Cell, seeds: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str | int):  # most values; asking whether they are mappings would cost more than all else
+        return value
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
+        if set(map(type, value)) == {float}:  # curves
+            return [int(number) if number.is_integer() else number for number in value]
         return [_plain(inner) for inner in value]
     return value

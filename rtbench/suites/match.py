@@ -1,7 +1,8 @@
 """Conditions on cells, as excludes, profiles and `normalise` write them.
 
 A condition is a table per axis: `{ architecture = { label = "SAC" }, interaction = { delta = [1, 2] } }`. Parts are
-seen as their name (`use`), their `label` and their parameters; an interaction as its keys, its parts by name. A list
+seen as their name (`use`), their `label` and their parameters, the learner with its `precision`; an interaction as its
+keys, its parts by name. A list
 holds if one of its values does; equal numbers are equal whatever their type.
 """
 
@@ -25,6 +26,7 @@ def view(cell: Cell) -> View:
         "scheduler": met.scheduler.name,
         "execution": met.execution,
         "delta": met.delta,
+        "delta_cv": met.delta_cv,
         "default_policy": met.default_policy.name,
         "clock": met.clock,
         "processes": met.processes,
@@ -33,6 +35,7 @@ def view(cell: Cell) -> View:
         "actuator_latency_s": met.actuator_latency_s,
     }
     parts = {axis: part_view(getattr(cell, axis)) for axis in AXES if axis != "interaction"}
+    parts["learner"]["precision"] = cell.precision
     return {**parts, "interaction": interaction}
 
 

@@ -11,7 +11,7 @@ from rtbench.cell import Budget
 from rtbench.errors import SuiteError
 from rtbench.suites.document import LeaderboardTable, Match, ProfileTable, SeedsTable, SuiteDocument
 from rtbench.suites.places import Key, from_validation, place
-from rtbench.suites.published import Published, read_published, split_ignored
+from rtbench.suites.published import Published, read_published, split_ignored, stand_for_others
 from rtbench.units import parse_duration_ns
 
 PAPER = "paper"
@@ -161,4 +161,5 @@ def _published(
         return (), ()
     where = place(path, text, ("published", "table"))
     rows: Sequence[Published] = read_published(path.parent / document.published.table, place=where)
-    return split_ignored(rows, document.published.ignore, place=place(path, text, ("published", "ignore")))
+    rows, left = split_ignored(rows, document.published.ignore, place=place(path, text, ("published", "ignore")))
+    return stand_for_others(rows, document.published.also, place=place(path, text, ("published", "also"))), left

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtbench.errors import SuiteError
-from rtbench.suites.document import IgnoreTable
+from rtbench.suites.document import AlsoTable, IgnoreTable, PublishedRows
 
 COLUMNS = (
     "family",
@@ -25,13 +26,25 @@ COLUMNS = (
 )
 
 
+ALL = "(all)"
+"""Stands in a published table for a figure averaged over all environments, or over all deltas."""
+NORMALISED = "normalised return"
+"""The metric of figures that are compared with a line's normalised score."""
+PublishedKey = tuple[str, str, float | str]
+"""Environment, method (the architecture's label), delta: what a cell, or a line of several, must equal."""
+
+
 @dataclass(frozen=True)
 class Published:
-    """One printed figure; `spread` is what `spread_kind` says (se or sd), `ticks` the length of training."""
+    """One printed figure; `spread` is what `spread_kind` says (se or sd), `ticks` the length of training.
 
+    `others` are keys besides its own that it stands for (`published.also` of a suite file).
+    """
+
+    family: str
     environment: str
     method: str
-    delta: float
+    delta: float | str
     mean: float
     spread: float | None
     spread_kind: str
@@ -39,11 +52,22 @@ class Published:
     ticks: int | None
     seeds: int | None
     source: str
+    others: tuple[PublishedKey, ...] = ()
 
     @property
-    def key(self) -> tuple[str, str, float]:
-        """What a cell must equal to be compared: environment, method (the architecture's label), delta."""
+    def key(self) -> PublishedKey:
+        """What a cell must equal to be compared."""
         return (self.environment, self.method, self.delta)
+
+    @property
+    def keys(self) -> tuple[PublishedKey, ...]:
+        """All that it stands for."""
+        return (self.key, *self.others)
+
+
+def by_key(rows: Iterable[Published]) -> dict[PublishedKey, Published]:
+    """Published rows by what they stand for."""
+    return {key: row for row in rows for key in row.keys}
 
 
 def read_published(path: Path, *, place: str = "") -> tuple[Published, ...]:
@@ -66,9 +90,10 @@ def read_published(path: Path, *, place: str = "") -> tuple[Published, ...]:
 def _row(row: dict[str, str], place: str) -> Published:
     try:
         return Published(
+            family=row["family"],
             environment=row["environment"],
             method=row["method"],
-            delta=float(row["delta"]),
+            delta=ALL if row["delta"] == ALL else float(row["delta"]),
             mean=float(row["mean"]),
             spread=float(row["spread"]) if row["spread"] else None,
             spread_kind=row["spread_kind"],
@@ -99,12 +124,34 @@ def split_ignored(
             raise SuiteError(
                 "an entry of published.ignore fits no published row",
                 place=place,
-                given=entry.method or "",
+                given=str(entry.method or ""),
                 allowed=sorted({row.method for row in rows}),
             )
     return tuple(kept), tuple(left)
 
 
-def _fits(row: Published, entry: IgnoreTable) -> bool:
-    wanted = (("method", entry.method), ("environment", entry.environment), ("delta", entry.delta))
-    return all(value is None or getattr(row, name) == value for name, value in wanted)
+def stand_for_others(rows: Sequence[Published], also: Sequence[AlsoTable], *, place: str = "") -> tuple[Published, ...]:
+    """Rows with the further keys that `also` gives them; an entry that fits no row is a SuiteError."""
+    out = list(rows)
+    for entry in also:
+        fits = [number for number, row in enumerate(out) if _fits(row, entry)]
+        if not fits:
+            allowed = sorted({row.method for row in rows})
+            raise SuiteError("an entry of published.also fits no published row", place=place, allowed=allowed)
+        for number in fits:
+            row, told = out[number], entry.stands_for
+            key: PublishedKey = (
+                told.environment or row.environment,
+                told.method or row.method,
+                row.delta if told.delta is None else told.delta,
+            )
+            out[number] = dataclasses.replace(row, others=(*row.others, key))
+    return tuple(out)
+
+
+def _fits(row: Published, entry: PublishedRows) -> bool:
+    for name in ("family", "method", "environment", "delta"):
+        wanted = getattr(entry, name)
+        if wanted is not None and getattr(row, name) not in (wanted if isinstance(wanted, list) else [wanted]):
+            return False
+    return True

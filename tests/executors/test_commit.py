@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.samples import hand_row
 
-from rtbench.executors.worker import commit
+from rtbench.executors.recording import commit
 from rtbench.results.rows import RowStore
 from rtbench.results.store import FolderStore
 

@@ -8,7 +8,7 @@ import pytest
 from helpers.samples import hand_row, install_parts, write_suite
 
 from rtbench.errors import SuiteError
-from rtbench.executors.planning import counts, estimate, make_jobs, parse_only, plan_runs
+from rtbench.executors.planning import COLUMNS, SPEED_COLUMNS, counts, estimate, make_jobs, parse_only, plan_runs
 from rtbench.suites.expand import expand
 from rtbench.suites.model import load_suite
 
@@ -103,3 +103,35 @@ def test_batches_hold_seeds_of_one_cell(tiny):
     again = type(jobs[0]).from_json(jobs[0].to_json())
     assert again == jobs[0]
     assert again.cell.architecture.label == jobs[0].cell.architecture.label
+
+
+def test_the_columns_that_are_kept_of_rows_are_enough(tiny):
+    _, cells = tiny
+    rows = rows_for(cells, "ok", "failed", "interrupted")
+    next(iter(rows.values()))["wall_s"] = 20.0
+    kept = {run_id: {name: row[name] for name in COLUMNS} for run_id, row in rows.items()}
+    speeds = [{name: row[name] for name in SPEED_COLUMNS} for row in rows.values()]
+    planned = plan_runs(cells, rows)
+    assert plan_runs(cells, kept) == planned
+    assert estimate(planned, speeds) == estimate(planned, rows.values())
+    assert estimate(planned, speeds).core_hours > 0
+
+
+def test_nothing_is_read_for_the_cost_of_nothing(tiny):
+    _, cells = tiny
+    rows = iter([hand_row()])
+    assert estimate([run for run in plan_runs(cells, {}) if not run.starts], rows).core_hours == 0
+    assert list(rows) == [hand_row()]
+
+
+def test_no_more_rows_are_read_than_an_estimate_needs(tiny):
+    """Ten of the very kind are enough, however many follow; rows of another kind or too short do not count."""
+    _, cells = tiny
+    planned = plan_runs(cells[:1], {})
+    like = {**hand_row(cells[0].cell), "wall_s": 20.0}
+    other = {**hand_row(cells[-1].cell), "wall_s": 500.0}
+    short = {**like, "wall_s": 1.0}
+    rows = iter([other, short, *[like] * 9, short, other, like, {**like, "wall_s": 9e9}])
+    found = estimate(planned, rows)
+    assert found.core_hours == pytest.approx(3 * 20.0 / 3600)
+    assert [row["wall_s"] for row in rows] == [9e9]

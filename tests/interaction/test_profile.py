@@ -120,3 +120,23 @@ def test_later_columns_do_not_hinder_reading(tmp_path):
     path = tmp_path / "profile.parquet"
     write_rows(path, lambda row, _: row | {"new_column": 1})
     assert read_profile(path).groups == PROFILE.groups
+
+
+def test_a_damaged_file_is_refused_or_says_what_it_said(tmp_path):
+    """A flipped bit is found, or lies where nothing is said (the writer's name); a cut is always found."""
+    path = tmp_path / "profile.parquet"
+    write_profile(PROFILE, path)
+    content, whole = path.read_bytes(), read_profile(path)
+    refused = 0
+    some = range(4, len(content), 5)
+    for byte in some:
+        path.write_bytes(content[:byte] + bytes([content[byte] ^ 1 << byte % 8]) + content[byte + 1 :])
+        try:
+            assert read_profile(path) == whole, byte
+        except InvalidResults:
+            refused += 1
+    assert refused > len(some) // 3
+    for length in range(0, len(content), 97):
+        path.write_bytes(content[:length])
+        with pytest.raises(InvalidResults, match="cannot read"):
+            read_profile(path)

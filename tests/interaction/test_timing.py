@@ -3,10 +3,12 @@
 import dataclasses
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from rtbench.cell import Interaction, Latency
 from rtbench.errors import SuiteError
+from rtbench.interaction.latency import LatencyModel
 from rtbench.interaction.timing import clock_of, contradiction, timeline_of, timing
 from rtbench.plugins import use
 
@@ -140,3 +142,31 @@ def test_random_streams_are_named_by_the_path():
 
     assert finished("episode", 1) == finished("episode", 1)
     assert finished("episode", 1) != finished("episode", 2)
+
+
+def test_a_drawn_delta_is_a_lognormal_around_it_floored_at_one_step():
+    """δ = 2, cv 0.5, steps of 10 ms: ticks have mean 20 ms and spread 10 ms, none below 10 ms."""
+    met = interaction(execution="pipelined", delta=2.0, delta_cv=0.5)
+    times = timing(met, 3, 0.01)
+    model = times.model(0)
+    assert model is not None
+    assert model.mean_ns() == pytest.approx(20e6)
+    drawn = model.draw_block(0, 20_000)
+    assert drawn.min() == 10_000_000
+    raw = LatencyModel(times.source, 0).draw_block(0, 20_000)
+    assert np.array_equal(drawn, np.maximum(raw, 10_000_000))
+    assert raw.std() / raw.mean() == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_drawn_delta_of_layers_in_sequence_is_their_sum():
+    met = interaction(execution="sequential", delta=2.0, delta_cv=0.5)
+    model = timing(met, 3, 0.01).model(0)
+    assert model is not None
+    assert model.mean_ns() == pytest.approx(60e6)
+
+
+def test_spread_needs_a_delta_and_stays_out_of_identity_at_zero():
+    met = interaction(execution="pipelined", delta=2.0)
+    assert "delta_cv" not in met.data()
+    assert dataclasses.replace(met, delta_cv=0.5).data()["delta_cv"] == 0.5
+    assert "there is no delta" in (contradiction(interaction(execution="instant", delta=0.0, delta_cv=0.5)) or "")

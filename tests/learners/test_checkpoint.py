@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-import torch
-from helpers.cells import interaction, small_cell
+import errno
+import shutil
 
+import numpy as np
+import pytest
+from helpers.cells import interaction, small_cell
+from learners.test_packing import malicious
+
+from rtbench import failpoints, files
 from rtbench.cell import Budget, Latency, RunBatch
-from rtbench.learners.checkpoint import CheckpointFolder, numpy_again, plain
+from rtbench.learners.checkpoint import CheckpointFolder
+from rtbench.learners.packing import unpack
 from rtbench.plugins import build
 
 NOISY = Latency("lognormal", mean_s=0.02, cv=0.3)
@@ -108,22 +114,205 @@ def test_two_generations_are_kept_and_segments_hold_only_what_is_new(tmp_path):
         for _ in range(20):
             program.advance()
         folder.save(program, {})
-    assert sorted(path.name for path in tmp_path.glob("state-*")) == ["state-000000-00000003.pt", "state-000000-00000004.pt"]
-    rows = [
-        len(numpy_again(torch.load(path, weights_only=True))["replays"][0]["observations"])
-        for path in sorted(tmp_path.glob("segment-*"))
+    assert sorted(path.name for path in tmp_path.glob("state-*")) == [
+        "state-000000-00000003.pt",
+        "state-000000-00000004.pt",
     ]
+    rows = [len(unpack(files.read(path))["replays"][0]["observations"]) for path in sorted(tmp_path.glob("segment-*"))]
     assert len(rows) == 4
-    assert sum(rows) <= program.replays[0].row_count + 4  # a segment repeats at most the one row that still changed
+    assert (
+        sum(rows) <= program.worlds.replays[0].row_count + 4
+    )  # a segment repeats at most the one row that still changed
     folder.remove()
     assert not tmp_path.exists()
 
 
-def test_plain_data_survives():
-    import numpy as np
+# ---- damage, full disks, successors: with a program that is only a list growing by one number per unit ---------------
 
-    value = {"a": [np.arange(3), (1, 2.5)], "b": torch.ones(2), "c": None, "d": "x", "e": np.float64(2.0), "f": 2**100}
-    back = numpy_again(plain(value))
-    assert back["a"][0].tolist() == [0, 1, 2]
-    assert back["a"][1] == [1, 2.5]
-    assert (back["c"], back["d"], back["e"], back["f"]) == (None, "x", 2.0, 2**100)
+
+class Counting:
+    """A program whose state is its length and whose segments are its numbers."""
+
+    done_units, total_units, done = 0, 100, False
+
+    def __init__(self):
+        self.numbers, self._saved = [], 0
+
+    def advance(self):
+        self.numbers.append(len(self.numbers) ** 2)
+        self.done_units += 1
+
+    def state(self):
+        return {"length": len(self.numbers)}
+
+    def appended(self):
+        new, self._saved = self.numbers[self._saved :], len(self.numbers)
+        return {"numbers": np.array(new, np.int64)}
+
+    def restore(self, state, segments):
+        self.numbers = [int(number) for segment in segments for number in segment["numbers"]]
+        assert len(self.numbers) == state["length"]
+        self.done_units = self._saved = len(self.numbers)
+
+
+def counted(folder, generations, fence=0):
+    """A program with some generations saved, seven units each."""
+    program, checkpoints = Counting(), CheckpointFolder(folder, fence)
+    for _ in range(generations):
+        for _ in range(7):
+            program.advance()
+        checkpoints.save(program, {"n": program.done_units})
+    return program, checkpoints
+
+
+def continued(folder, fence=0):
+    """What a new process finds: its program, its folder, the extra."""
+    program, checkpoints = Counting(), CheckpointFolder(folder, fence)
+    extra = checkpoints.load(program)
+    assert program.numbers == [number**2 for number in range(len(program.numbers))]
+    return program, checkpoints, extra
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    return bytes(content)
+
+
+DAMAGES = {
+    "flipped": flipped,
+    "truncated": lambda path: path.read_bytes()[:-3],
+    "empty": lambda path: b"",
+    "pickle": lambda path: malicious(path.parent.parent / "mark", "pickle"),
+    "torch": lambda path: malicious(path.parent.parent / "mark", "torch"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    ("which", "left", "lost"),
+    [
+        ("state-000000-00000003.pt", 14, ["state-000000-00000003.pt"]),
+        ("segment-000000-00000003.pt", 14, ["segment-000000-00000003.pt", "state-000000-00000003.pt"]),
+        (
+            "segment-000000-00000001.pt",
+            0,
+            ["segment-000000-00000001.pt", "state-000000-00000003.pt", "state-000000-00000002.pt"],
+        ),
+    ],
+)
+def test_what_is_damaged_is_named_and_set_aside_and_computed_again(tmp_path, damage, which, left, lost):
+    folder = tmp_path / "checkpoint"
+    counted(folder, 3)
+    foreign = {"notes.txt": b"mine", "segment-000000-00000001.pt.bak": b"mine too", ".hidden": b"x"}
+    for name, content in foreign.items():
+        (folder / name).write_bytes(content)
+    bad = DAMAGES[damage](folder / which)
+    (folder / which).write_bytes(bad)
+    program, checkpoints, extra = continued(folder)
+    assert (program.done_units, extra) == (left, {"n": left} if left else None)
+    assert not (tmp_path / "mark").exists()
+    assert (folder / f"{which}.unreadable").read_bytes() == bad
+    assert {name for note in checkpoints.notes for name in lost if note.startswith(name)} == set(lost)
+    assert [name for name in names(folder) if name.endswith(".unreadable")] == sorted(
+        f"{name}.unreadable" for name in lost
+    )
+    assert {name: (folder / name).read_bytes() for name in foreign} == foreign
+    program.advance()
+    checkpoints.save(program, {"n": program.done_units})
+    again, quiet, extra = continued(folder)
+    assert (again.done_units, extra, quiet.notes) == (left + 1, {"n": left + 1}, [])
+
+
+def test_a_segment_that_is_gone_is_named(tmp_path):
+    counted(tmp_path, 3)
+    (tmp_path / "segment-000000-00000003.pt").unlink()
+    program, checkpoints, _ = continued(tmp_path)
+    assert program.done_units == 14
+    assert any("state-000000-00000003.pt: it needs segment-000000-00000003.pt" in note for note in checkpoints.notes)
+
+
+def test_what_cannot_be_read_now_is_left_as_it_is(tmp_path, monkeypatch):
+    """Too many open files, no permission: that says nothing about the content, so nothing is set aside."""
+    counted(tmp_path, 2)
+    before = names(tmp_path)
+
+    def refused(path):
+        raise files.CannotRead(OSError(errno.EMFILE, "Too many open files"), path)
+
+    monkeypatch.setattr(files, "read", refused)
+    with pytest.raises(files.CannotRead, match="Too many open files"):
+        CheckpointFolder(tmp_path).load(Counting())
+    assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", ["segment", "checkpoint"])
+@pytest.mark.parametrize("stage", failpoints.STAGES)
+def test_a_failed_save_is_made_up_for_by_the_next(tmp_path, monkeypatch, kind, stage):
+    """The disk is full once at every place; what the failed save would have held is in the next one."""
+    program, checkpoints = counted(tmp_path, 1)
+    program.advance()
+    armed = failpoints.Failpoints({failpoints.VARIABLE: f"{kind}.{stage}=ENOSPC@1"})
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "reach", armed.reach)
+        with pytest.raises(files.CannotWrite, match="no space left"):
+            checkpoints.save(program, {"n": 8})
+    assert not [name for name in names(tmp_path) if name.startswith(files.ASIDE)]
+    shutil.copytree(tmp_path, tmp_path.with_suffix(".killed"))
+    assert continued(tmp_path.with_suffix(".killed"))[2] == {
+        "n": 8 if f"{kind}.{stage}" == "checkpoint.after-rename" else 7
+    }
+    program.advance()
+    checkpoints.save(program, {"n": 9})
+    again, _, extra = continued(tmp_path)
+    assert (again.done_units, extra) == (9, {"n": 9})
+
+
+def test_an_overtaken_holder_writes_beside_its_successor(tmp_path):
+    slow, old = counted(tmp_path, 2, fence=1)
+    program, new, _ = continued(tmp_path, fence=2)
+    slow.advance()
+    old.save(slow, {"n": "slow"})
+    program.advance()
+    new.save(program, {"n": "fast"})
+    slow.advance()
+    old.save(slow, {"n": "slow"})
+    assert continued(tmp_path, fence=3)[2] == {"n": "fast"}
+    assert {"segment-000001-00000003.pt", "segment-000002-00000003.pt"} <= set(names(tmp_path))
+
+
+def test_what_killed_processes_left_is_deleted_and_what_a_successor_writes_is_not(tmp_path):
+    counted(tmp_path, 2, fence=2)
+    mine = [
+        "segment-000002-00000003.pt",
+        ".aside-state-000002-00000003.pt-1-x",
+        ".aside-segment-000001-00000009.pt-1-x",
+    ]
+    others = ["segment-000003-00000003.pt", ".aside-state-000003-00000003.pt-1-x"]
+    before = names(tmp_path)
+    for name in (*mine, *others):
+        (tmp_path / name).write_bytes(b"half")
+    _, checkpoints, _ = continued(tmp_path, fence=2)
+    assert names(tmp_path) == sorted([*before, *others])
+    assert checkpoints.notes == []
+
+
+def test_a_state_of_another_format_is_set_aside(tmp_path):
+    from rtbench.learners.packing import pack
+
+    (tmp_path / "state-000000-00000009.pt").write_bytes(b"".join(pack({"format": 2, "segments": []})))
+    (tmp_path / "state-000000-00000008.pt").write_bytes(b"".join(pack([1, 2])))
+    program, checkpoints, extra = continued(tmp_path)
+    assert (program.done_units, extra) == (0, None)
+    assert "format 2" in checkpoints.notes[0]
+    assert len(checkpoints.notes) == 2
+
+
+def test_a_folder_that_is_not_there_is_a_new_run(tmp_path):
+    checkpoints = CheckpointFolder(tmp_path / "none")
+    assert checkpoints.load(Counting()) is None
+    assert (checkpoints.notes, names(tmp_path)) == ([], [])

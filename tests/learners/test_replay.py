@@ -55,6 +55,39 @@ def test_a_wrapped_ring_serves_what_an_unbounded_one_does(seed, depth, ring, row
     assert np.all(same | (found.past_actions == 0))
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), stride=st.integers(1, 3), skipped=st.sampled_from([None, 0, 3]))
+def test_equal_strides_are_served_as_any_others(seed, stride, skipped):
+    """Inferences every `stride` steps, in one episode some missing: by arithmetic, one by one, after a restore."""
+    rng, replay, value = np.random.default_rng(seed), Replay(2, 1, decisions=60, rows=160), 0
+    for episode in range(12):
+        replay.begin_episode(np.full(2, value, np.float32))
+        started = 0
+        for step in range(int(rng.integers(1, 14)) * stride):
+            if step % stride == 0 and (episode, step) != (5, skipped):
+                replay.begin_inference(step)
+                replay.apply(started)
+                started += 1
+            value += 1
+            replay.end_step(np.full(1, value, np.float32), 1.0, np.full(2, value, np.float32))
+        replay.end_episode(False, None)
+    restored = Replay(2, 1, decisions=60, rows=160)
+    state = replay.state()
+    restored.restore(state, [replay.appended()])
+    if not replay.ready(len(TICKS)):
+        return
+    chosen = replay.choose(rng, BATCH, len(TICKS))
+    found = []
+    for source, straight in ((replay, replay._straight), (replay, False), (restored, restored._straight)):
+        source._straight = straight
+        sample = Sample.empty(1, BATCH, (2, 1), (len(TICKS), len(TICKS), PAST)).run(0)
+        source.fill(sample, chosen, TICKS, TICKS)
+        found.append(sample)
+    for other in found[1:]:
+        for name in Sample.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(found[0], name), getattr(other, name), err_msg=name)
+
+
 def test_only_finished_decisions_are_drawn_also_when_they_are_rare():
     """Of 500 inferences two were applied and finished."""
     replay = Replay(1, 1, decisions=1000, rows=1000)

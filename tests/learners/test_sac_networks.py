@@ -8,7 +8,7 @@ import torch
 from scipy.stats import norm
 
 from rtbench.backends.torch_arithmetic import affine
-from rtbench.learners.sac_networks import Critics, minimum_q, soft_target, squashed, squashed_gradient
+from rtbench.learners.sac_networks import Critics, Layers, soft_target, squashed, squashed_gradient
 
 
 def generators(count):
@@ -43,7 +43,7 @@ def test_soft_target_by_hand():
 def test_twin_critics_equal_separate_networks(runs, layers):
     critics = Critics(7, 16, layers, generators(runs))
     inputs = torch.randn(runs, 9, 7)
-    stacked = critics.value(critics.weights, critics.biases, inputs)
+    stacked = critics.layers.q(inputs)
     for run in range(runs):
         for critic in (0, 1):
             x = inputs[run]
@@ -53,46 +53,82 @@ def test_twin_critics_equal_separate_networks(runs, layers):
             torch.testing.assert_close(stacked[run, critic], x[:, 0])
 
 
+def doubled(critics, **kwargs):
+    """The same critics in double precision."""
+    return Layers([w.double() for w in critics.weights], [b.double() for b in critics.biases], **kwargs)
+
+
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("runs", [1, 3])
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_minimum_q_and_its_gradient_equal_autograd(runs, layers):
-    critics = Critics(5 + 2, 16, layers, generators(runs))
-    weights = [w.double() for w in critics.weights]
-    biases = [b.double() for b in critics.biases]
+def test_minimum_q_and_its_gradient_equal_autograd(runs, layers, together):
+    critics = doubled(Critics(5 + 2, 16, layers, generators(runs)), together=together)
     seen = torch.randn(runs, 11, 5, dtype=torch.float64)
     action = torch.randn(runs, 11, 2, dtype=torch.float64, requires_grad=True)
-    plain = naive_critics(weights, biases, torch.cat([seen, action], -1)).amin(1)
+    plain = naive_critics(critics.weights, critics.biases, torch.cat([seen, action], -1)).amin(1)
     (expected,) = torch.autograd.grad(plain.sum(), action)
-    found, slope = minimum_q(weights, biases, seen, action.detach())
+    found, slope = critics.minimum(seen, action.detach())
     torch.testing.assert_close(found, plain, rtol=0, atol=1e-12)
     torch.testing.assert_close(slope, expected, rtol=0, atol=1e-12)
 
 
-def test_minimum_q_where_one_critic_is_always_smaller():
+@pytest.mark.parametrize("together", [False, True])
+def test_minimum_q_where_one_critic_is_always_smaller(together):
     critics = Critics(5 + 2, 16, 2, generators(1))
     critics.biases[-1][1] += 100
+    layers = Layers(critics.weights, critics.biases, together=together)
     seen, action = torch.randn(1, 11, 5), torch.randn(1, 11, 2)
-    found, slope = minimum_q(critics.weights, critics.biases, seen, action)
-    q = critics.value(critics.weights, critics.biases, torch.cat([seen, action], -1))
-    torch.testing.assert_close(found, q[:, 0])
+    found, slope = layers.minimum(seen, action)
+    torch.testing.assert_close(found, layers.q(torch.cat([seen, action], -1))[:, 0])
     assert slope.shape == (1, 11, 2)
     assert slope.isfinite().all()
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("runs", [1, 3])
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_critics_gradients_equal_autograd(runs, layers):
+def test_critics_gradients_equal_autograd(runs, layers, together):
     critics = Critics(7, 16, layers, generators(runs))
-    critics.weights = [w.double().requires_grad_() for w in critics.weights]
-    critics.biases = [b.double().requires_grad_() for b in critics.biases]
+    double = doubled(critics, together=together)
     inputs, goal = torch.randn(runs, 9, 7, dtype=torch.float64), torch.randn(runs, 9, dtype=torch.float64)
-    loss = (naive_critics(critics.weights, critics.biases, inputs) - goal.unsqueeze(1)).square().mean(-1).sum()
-    stacked = torch.autograd.grad(loss, critics.parameters)
+    trained = [tensor.clone().requires_grad_() for tensor in (*double.weights, *double.biases)]
+    weights, biases = trained[: layers + 1], trained[layers + 1 :]
+    loss = (naive_critics(weights, biases, inputs) - goal.unsqueeze(1)).square().mean(-1).sum()
+    stacked = torch.autograd.grad(loss, trained)
     expected = [gradient[i] for i in range(2 * runs) for gradient in stacked]
-    with torch.no_grad():
-        found = critics.gradients(inputs, goal)
+    found = double.gradients(inputs, goal)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     assert [tensor.shape for tensor in critics.members] == [gradient.shape for gradient in found]
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_critics_in_bfloat16_stay_near_single_precision(runs):
+    """Q and the gradients are single precision; Q is within bfloat16's 8 bits of significand, gradients point alike."""
+    single = Critics(7, 64, 2, generators(runs))
+    half = Critics(7, 64, 2, generators(runs), "bf16")
+    source = torch.Generator().manual_seed(3)
+    inputs, goal = torch.randn(runs, 32, 7, generator=source), torch.randn(runs, 32, generator=source)
+    exact, found = single.layers.q(inputs), half.layers.q(inputs)
+    assert found.dtype == torch.float32
+    assert 0 < (found - exact).abs().max() < 2**-7 * exact.abs().max() * 4
+    for ours, theirs in zip(half.layers.gradients(inputs, goal), single.layers.gradients(inputs, goal), strict=True):
+        assert ours.dtype == torch.float32
+        assert torch.cosine_similarity(ours.flatten(), theirs.flatten(), 0) > 0.99
+
+
+def test_targets_and_copies_follow_what_is_trained():
+    critics = Critics(7, 16, 2, generators(1), "bf16")
+    before, inputs = [tensor.clone() for tensor in critics.target], torch.randn(1, 5, 7)
+    stale = critics.layers.q(inputs)
+    for tensor in critics.parameters:
+        tensor += 1
+    critics.follow(0.25)
+    for new, old in zip(critics.target, before, strict=True):
+        torch.testing.assert_close(new, old + 0.25)
+    critics.layers.refresh()
+    assert (critics.layers.q(inputs) - stale).abs().min() > 1
+    for copy, tensor in zip(critics.target_layers.weights[:-1], critics.target[:2], strict=True):
+        assert torch.equal(copy, tensor.to(torch.bfloat16))
 
 
 def test_squashed_gradient_equals_autograd():

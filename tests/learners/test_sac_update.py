@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.cells import interaction, small_cell
+from helpers.plain_actor import plain_head
 
 from rtbench.backends import torch_arithmetic
 from rtbench.backends.torch_arithmetic import product, products
 from rtbench.cell import RunBatch
 from rtbench.learners.adam import Adam
-from rtbench.learners.sac_networks import Actor
 from rtbench.plugins import build
 
 ARCHITECTURES = {
@@ -25,40 +28,17 @@ ARCHITECTURES = {
 }
 
 
-class Plain:
-    """Layers in torch's own operations, one run after the other, differentiated by autograd."""
-
-    def __init__(self, parameters):
-        self.parameters = parameters
-
-    def apply(self, layer, blocks):
-        return torch.stack([self._one(layer, [b[run] for b in blocks], run) for run in range(len(blocks[0]))])
-
-    def _one(self, layer, blocks, run):
-        weight, bias = (self.parameters[layer.name][name][run] for name in ("weight", "bias"))
-        if layer.op == "linear":
-            value = torch.cat(blocks, 1) @ weight + bias
-            return value.clamp(min=0) if layer.activation == "relu" else value
-        n = layer.width
-        hidden, cell = blocks[-1][:, :n], blocks[-1][:, n:]
-        gates = torch.cat([*blocks[:-1], hidden], 1) @ weight + bias
-        admit, forget, candidate, emit = gates.split(n, 1)
-        cell = torch.sigmoid(forget) * cell + torch.sigmoid(admit) * torch.tanh(candidate)
-        return torch.cat([torch.sigmoid(emit) * torch.tanh(cell), cell], 1)
-
-    def total(self, values, scale):
-        return sum(values) * scale
-
-    def visible(self, layer, value):
-        return value[..., : layer.width] if layer.op == "lstm" else value
-
-
 def plain_action(output, noise):
     """Action and log-probability by torch's own normal distribution."""
     mean, raw = output.chunk(2, -1)
     normal = torch.distributions.Normal(mean, (-5 + 3.5 * (raw.tanh() + 1)).exp())
     drawn = torch.addcmul(mean, normal.stddev, noise)  # rounded once: near ±1 the squashing amplifies an ulp
     return drawn.tanh(), (normal.log_prob(drawn) - torch.log(1 - drawn.tanh() ** 2 + 1e-6)).sum(-1)
+
+
+def halves(tensors):
+    """Weights and biases."""
+    return tensors[: len(tensors) // 2], tensors[len(tensors) // 2 :]
 
 
 def plain_q(weights, biases, inputs):
@@ -77,24 +57,22 @@ class Watched:
 
     def __init__(self, cell, runs):
         self.program = program = build(cell.learner).make(RunBatch(cell, tuple(range(runs))))
-        actor = program.actor
-        self.actor = Actor(actor.graph, actor.lags, actor.plan, actor.parameters, actor.start)
-        self.actor._arithmetic = Plain(actor.parameters)
+        self.actor = program.actor
         self.noise, self.steps, self.targets = [], [], []
-        drawn, source, noise = program._draw, program._tensors, program._noise
-        program._tensors = {n: t.double() if t.is_floating_point() else t for n, t in source.items()}
+        drawn, source, noise = program.worlds.draw, program.worlds.tensors, program._noise
+        program.worlds.tensors = {n: t.double() if t.is_floating_point() else t for n, t in source.items()}
 
         def draw():
             drawn()
-            for name, tensor in program._tensors.items():
+            for name, tensor in program.worlds.tensors.items():
                 tensor.copy_(source[name])
-            self.targets = [t.clone() for side in program._target for t in side]
+            self.targets = [t.clone() for t in program.critics.target]
 
         def keep():
             self.noise.append(noise())
             return self.noise[-1]
 
-        program._draw, program._noise = draw, keep
+        program.worlds.draw, program._noise = draw, keep
         for name, optimiser in program._optimisers.items():
             self.watch(name, optimiser)
 
@@ -110,20 +88,21 @@ class Watched:
         optimiser.step = watched
 
     def seen(self, side):
-        t = self.program._tensors
+        t = self.program.worlds.tensors
         return torch.cat([t["observations"][:, side], *t["past_actions"][:, side].unbind(1)], -1)
 
-    def head(self, side):
-        t, n = self.program._tensors, len(self.actor.observation_ticks)
+    def head(self, side, parameters=None):
+        t, n = self.program.worlds.tensors, len(self.actor.observation_ticks)
         window = t["observations"][:, 2 + side * n : 2 + (side + 1) * n]
-        return self.actor.head(window, t["window_actions"][:, side], t["since"][:, side])
+        seen = (window, t["window_actions"][:, side], t["since"][:, side])
+        return plain_head(self.actor, parameters or self.actor.parameters, *seen)
 
     def q(self):
         """Gradients of the critics' loss, critic by critic."""
-        program, t = self.program, self.program._tensors
+        program, t = self.program, self.program.worlds.tensors
         with torch.no_grad():
             action, log_p = plain_action(self.head(1), self.noise[-1])
-            following = plain_q(*program._target, torch.cat([self.seen(1), action], -1)).amin(1)
+            following = plain_q(*halves(program.critics.target), torch.cat([self.seen(1), action], -1)).amin(1)
             goal = t["rewards"] + t["discounts"] * (following - program._log_alpha.exp() * log_p)
         with torch.enable_grad():
             sides = [
@@ -139,11 +118,13 @@ class Watched:
         program = self.program
         with torch.enable_grad():
             log_alpha = program._log_alpha.clone().requires_grad_()
-            action, log_p = plain_action(self.head(0), self.noise[-1])
+            layers = self.actor.parameters.items()
+            leaves = {n: {k: t.clone().requires_grad_() for k, t in layer.items()} for n, layer in layers}
+            action, log_p = plain_action(self.head(0, leaves), self.noise[-1])
             critics = program.critics
             q = plain_q(critics.weights, critics.biases, torch.cat([self.seen(0), action], -1)).amin(1)
             loss = (log_alpha.exp().detach() * log_p - q).mean(-1).sum()
-            found = torch.autograd.grad(loss, program._policy, retain_graph=True)
+            found = torch.autograd.grad(loss, [t for layer in leaves.values() for t in layer.values()])
             entropy = -(log_alpha.exp() * (log_p.detach() - program._sizes[1])).mean(-1).sum()
             (self.alpha,) = torch.autograd.grad(entropy, log_alpha)
         return found
@@ -181,8 +162,7 @@ def test_target_follows_the_critics_of_the_same_update(double):
     program = watched.program
     for _ in range(44):
         program.advance()
-    target = [t for side in program._target for t in side]
-    for new, old, critic in zip(target, watched.targets, program.critics.parameters, strict=True):
+    for new, old, critic in zip(program.critics.target, watched.targets, program.critics.parameters, strict=True):
         torch.testing.assert_close(new, 0.995 * old + 0.005 * critic, rtol=0, atol=1e-15)
 
 
@@ -247,8 +227,51 @@ def test_single_precision_product(monkeypatch, shape, turned, onednn):
     assert torch.equal(found, product(left, right, bias, relu=True))
 
 
+@pytest.mark.parametrize("shape", [(256, 256, 256), (128, 285, 64), (256, 1, 256), (256, 256, 1)], ids=str)
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("count", [1, 2])
+def test_bfloat16_products_accumulate_in_single_precision(shape, turned, count):
+    """Rounded once at the end: within 2⁻⁸ of the exact product of the rounded factors."""
+    (m, k, n), generator = shape, torch.Generator().manual_seed(1)
+    left, right, bias = (torch.randn(count, *s, generator=generator).bfloat16() for s in ((m, k), (k, n), (1, n)))
+    if turned:
+        left = left.transpose(1, 2).contiguous().transpose(1, 2)
+    exact = left.double() @ right.double() + bias.double()
+    tolerance = {"rtol": 2**-7, "atol": 1e-2}  # product and bias may each be rounded
+    torch.testing.assert_close(products(left, right, bias, relu=True).double(), exact.relu(), **tolerance)
+    torch.testing.assert_close(products(left, right).double(), exact - bias.double(), rtol=2**-8, atol=1e-3)
+
+
 @pytest.mark.parametrize("runs", [1, 3])
 def test_products_of_stacks(runs):
     left, right, bias = torch.randn(runs, 5, 4), torch.randn(runs, 4, 6), torch.randn(runs, 1, 6)
     torch.testing.assert_close(products(left, right), left @ right)
     torch.testing.assert_close(products(left, right, bias, relu=True), (left @ right + bias).relu())
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+@pytest.mark.parametrize("arch", ["from-obs-aug", "lstm"])
+def test_a_bfloat16_program_trains_repeats_and_restores(arch, runs):
+    """Everything that is kept is single precision; equal seeds give equal parameters, also across a restore."""
+    cell = replace(small_cell(arch=ARCHITECTURES[arch]), precision="bf16")
+    batch = RunBatch(cell, tuple(range(runs)))
+
+    def trained(units, program=None):
+        program = program or build(cell.learner).make(batch)
+        for _ in range(units):
+            program.advance()
+        return program
+
+    def kept(program):
+        return [*program.actor.tensors, *program.critics.parameters, *program.critics.target, program._log_alpha]
+
+    whole, first = trained(56), trained(50)
+    state, segment = copy.deepcopy(first.state()), copy.deepcopy(first.appended())
+    resumed = build(cell.learner).make(batch)
+    resumed.restore(state, [segment])
+    for other in (trained(6, first), trained(6, resumed)):
+        for ours, theirs in zip(kept(whole), kept(other), strict=True):
+            assert ours.dtype == torch.float32
+            assert torch.equal(ours, theirs)
+    single = build(cell.learner).make(RunBatch(replace(cell, precision="fp32"), tuple(range(runs))))
+    assert not torch.equal(trained(56, single).actor.tensors[0], whole.actor.tensors[0])

@@ -73,8 +73,8 @@ def recorded(inter, arch, start="zero", env="Hopper-v4", units=150):
         env, arch, inter, {"learning_starts": 10_000, "start": start}, Budget(units, "ticks", 10**6, 0, 1)
     )
     program = build(cell.learner).make(RunBatch(cell, (3,)))
-    loop: Loop = program._loops[0]
-    account = Account(program.replays[0])
+    loop: Loop = program.worlds.loops[0]
+    account = Account(program.worlds.replays[0])
     loop._recorder = account
     outputs = []
     tick = loop.acting.tick
@@ -95,16 +95,16 @@ def recorded(inter, arch, start="zero", env="Hopper-v4", units=150):
 def test_training_windows_give_back_what_the_agent_computed(name, arch, start):
     """For every finished decision the unrolled window equals the head the acting graph put out at that inference."""
     program, account, outputs = recorded(INTERACTIONS[name], ARCHITECTURES[arch], start)
-    replay, plan = program.replays[0], program.actor.plan
+    replay, plan = program.worlds.replays[0], program.actor.plan
     finished = np.flatnonzero(replay.closed[: replay.decision_count])
     assert len(finished) > 20
     assert len([e for e in account.episodes if e["end"]]) >= 2, "the test wants episode borders"
     n = program._p.batch_size
     for begin in range(0, len(finished) - n + 1, n):
         chosen = finished[begin : begin + n]
-        replay.fill(program.sample.run(0), chosen, program.actor.observation_ticks, plan.action_ticks)
+        replay.fill(program.worlds.sample.run(0), chosen, program.actor.observation_ticks, plan.action_ticks)
         w = len(program.actor.observation_ticks)
-        t = program._tensors
+        t = program.worlds.tensors
         with torch.no_grad():
             now = program.actor.head(t["observations"][:, 2 : 2 + w], t["window_actions"][:, 0], t["since"][:, 0])
             following = program.actor.head(t["observations"][:, 2 + w :], t["window_actions"][:, 1], t["since"][:, 1])
@@ -118,12 +118,12 @@ def test_training_windows_give_back_what_the_agent_computed(name, arch, start):
 def test_transitions_equal_a_naive_account(name, unit):
     """State, action, rewards, discount, next state of every decision, recomputed from the episode's lists."""
     program, account, _ = recorded(INTERACTIONS[name], ARCHITECTURES["from-obs-aug"])
-    replay = program.replays[0]
+    replay = program.worlds.replays[0]
     gamma = program._p.gamma
     if unit == "env_steps":
         replay._gamma_step, replay._gamma_decision = gamma, 1.0
         program, account, _ = recorded_per_step(INTERACTIONS[name])
-        replay = program.replays[0]
+        replay = program.worlds.replays[0]
     expected = {}
     base = 0
     for episode in account.episodes:
@@ -154,7 +154,7 @@ def test_transitions_equal_a_naive_account(name, unit):
         base += len(episode["read"])
     finished = np.flatnonzero(replay.closed[: replay.decision_count])
     assert set(finished.tolist()) == set(expected)
-    plan, sample = program.actor.plan, program.sample.run(0)
+    plan, sample = program.actor.plan, program.worlds.sample.run(0)
     n = program._p.batch_size
     for begin in range(0, len(finished) - n + 1, n):
         chosen = finished[begin : begin + n]
@@ -180,8 +180,8 @@ def recorded_per_step(inter):
         budget=Budget(400, "env_steps", 10**6, 0, 1),
     )
     program = build(cell.learner).make(RunBatch(cell, (3,)))
-    account = Account(program.replays[0])
-    program._loops[0]._recorder = account
+    account = Account(program.worlds.replays[0])
+    program.worlds.loops[0]._recorder = account
     for _ in range(300):
         program.advance()
     return program, account, []
@@ -190,14 +190,14 @@ def recorded_per_step(inter):
 def test_time_limits_bootstrap_and_terminations_do_not():
     """HalfCheetah never terminates: its last decision keeps its discount and the final observation as next state."""
     program, account, _ = recorded(INTERACTIONS["1"], {}, env="HalfCheetah-v4", units=1010)
-    replay = program.replays[0]
+    replay = program.worlds.replays[0]
     episode = account.episodes[0]
     assert episode["end"] == (False, 999)  # the inference that started at step 999 arrives at step 1000
     assert replay.closed[998]
     assert replay.next[998] == 999
     assert replay.discount[998] == np.float32(0.99)
-    program.replays[0].fill(program.sample.run(0), np.full(16, 998), *windows(program))
-    np.testing.assert_array_equal(program.sample.observations[0, 1, 0], episode["o"][1000])
+    program.worlds.replays[0].fill(program.worlds.sample.run(0), np.full(16, 998), *windows(program))
+    np.testing.assert_array_equal(program.worlds.sample.observations[0, 1, 0], episode["o"][1000])
     assert not replay.closed[999]  # it was never applied: nothing is learnt from it
 
 

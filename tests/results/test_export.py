@@ -11,7 +11,9 @@ import pytest
 from helpers.samples import hand_cell, hand_row
 
 from rtbench.errors import InvalidResults
-from rtbench.results.export import check_submissions, content_digest, export, final_rows, read_submissions
+from rtbench.results.checking import check_submissions
+from rtbench.results.export import content_digest, export, final_rows
+from rtbench.results.submissions import read_submissions
 
 
 def test_rows_survive_parquet_unchanged(tmp_path: Path) -> None:
@@ -19,7 +21,7 @@ def test_rows_survive_parquet_unchanged(tmp_path: Path) -> None:
     path = export(rows, tmp_path, suite="tiny")
     assert path.name == f"tiny-{content_digest(rows)[:12]}.parquet"
     assert read_submissions(tmp_path) == sorted(rows, key=lambda row: row["run_id"])
-    assert check_submissions(tmp_path) == []
+    assert check_submissions(tmp_path).problems == []
 
 
 def test_the_same_rows_give_the_same_file_in_any_order(tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_rows_of_a_dirty_checkout_are_refused_unless_asked_for(tmp_path: Path) -
         export(rows, tmp_path, suite="tiny")
     assert list(tmp_path.iterdir()) == []
     export(rows, tmp_path, suite="tiny", allow_dirty=True)
-    assert check_submissions(tmp_path) == []
+    assert check_submissions(tmp_path).problems == []
 
 
 def test_nothing_finished_is_an_error_with_the_next_step(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_what_cannot_be_is_neither_exported_nor_accepted(tmp_path: Path, changes
         export([bad], tmp_path, suite="tiny")
     good = export([hand_row()], tmp_path / "made", suite="tiny")
     _rewrite(good, changes)
-    assert any(says in problem for problem in check_submissions(tmp_path / "made"))
+    assert any(says in problem for problem in check_submissions(tmp_path / "made").problems)
 
 
 def _rewrite(path: Path, changes: dict[str, Any]) -> None:
@@ -89,29 +91,51 @@ def test_an_older_file_without_new_columns_is_read_with_nulls_and_keeps_its_dige
     table = pq.read_table(path).drop_columns(["lateness_p99_s", "extras", "batch_runs"])
     pq.write_table(table, path)
     assert read_submissions(tmp_path) == [hand_row()]
-    assert check_submissions(tmp_path) == []
+    assert check_submissions(tmp_path).problems == []
 
 
 def test_changed_content_foreign_columns_and_broken_files_are_named(tmp_path: Path) -> None:
     path = export([hand_row()], tmp_path, suite="tiny")
     _rewrite(path, {"cpu": "faster"})
-    assert check_submissions(tmp_path) == [f"{path.name}: the digest in the name is not that of the content"]
+    assert check_submissions(tmp_path).problems == [f"{path.name}: the digest in the name is not that of the content"]
     table = pq.read_table(path)
     pq.write_table(table.append_column("mood", pa.array(["good"])), path)
-    assert "unknown column 'mood'" in check_submissions(tmp_path)[0]
+    assert "unknown column 'mood'" in check_submissions(tmp_path).problems[0]
     pq.write_table(table.set_column(table.column_names.index("seed"), "seed", pa.array(["0"])), path)
-    assert "column 'seed' has type string" in check_submissions(tmp_path)[0]
+    assert "column 'seed' has type string" in check_submissions(tmp_path).problems[0]
     path.write_bytes(b"not parquet")
-    assert "cannot be read" in check_submissions(tmp_path)[0]
+    assert "cannot be read" in check_submissions(tmp_path).problems[0]
 
 
 def test_a_row_that_is_in_two_submissions_is_named(tmp_path: Path) -> None:
     shared = hand_row(seed=0)
     export([shared], tmp_path, suite="tiny")
     export([shared, hand_row(hand_cell(), 1)], tmp_path, suite="tiny")
-    assert ["is also in" in problem for problem in check_submissions(tmp_path)] == [True]
+    assert ["is also in" in problem for problem in check_submissions(tmp_path).problems] == [True]
 
 
 def test_a_folder_that_is_not_there_has_no_submissions(tmp_path: Path) -> None:
     assert read_submissions(tmp_path / "none") == []
-    assert check_submissions(tmp_path / "none") == []
+    assert check_submissions(tmp_path / "none").problems == []
+
+
+def test_a_damaged_file_of_the_same_name_is_set_aside_and_written_anew(tmp_path: Path) -> None:
+    path = export([hand_row()], tmp_path, suite="tiny")
+    whole = path.read_bytes()
+    swapped = export([hand_row(seed=1)], tmp_path / "other", suite="tiny").read_bytes()
+    for count, damage in enumerate((whole[:100], b"", swapped), start=1):
+        path.write_bytes(damage)
+        assert export([hand_row()], tmp_path, suite="tiny") == path
+        assert path.read_bytes() == whole
+        ending = ".unreadable" if count == 1 else f".unreadable.{count}"
+        assert Path(f"{path}{ending}").read_bytes() == damage
+    assert check_submissions(tmp_path).problems == []
+    assert len(read_submissions(tmp_path)) == 1
+
+
+def test_checked_rows_are_those_that_can_be_read(tmp_path: Path) -> None:
+    export([hand_row(seed=seed) for seed in range(2)], tmp_path, suite="tiny")
+    (tmp_path / "a-000000000000.parquet").write_bytes(b"PAR1")
+    checked = check_submissions(tmp_path)
+    assert [row["seed"] for row in sorted(checked.rows, key=lambda row: row["seed"])] == [0, 1]
+    assert [problem.partition(":")[0] for problem in checked.problems] == ["a-000000000000.parquet"]

@@ -13,7 +13,8 @@ from helpers.samples import hand_row, install_parts, write_suite
 from rtbench.errors import InvalidResults, StaleLeaderboard
 from rtbench.results import pages
 from rtbench.results.groups import NO_PROFILE, choose, row_view
-from rtbench.results.leaderboard import Leaderboard, build
+from rtbench.results.leaderboard import Leaderboard, build, build_all
+from rtbench.results.schema import row_digest
 from rtbench.suites.expand import SuiteCell, expand
 from rtbench.suites.match import view
 from rtbench.suites.model import Suite, load_suite
@@ -272,3 +273,52 @@ def test_digests_of_other_suites_stay(suite: Suite, tmp_path: Path) -> None:
     pages.write(build(suite, []), tmp_path)
     assert set(pages.read_digests(tmp_path)) == {"another", "tiny"}
     pages.check(build(suite, []), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "place"),
+    [(b"\xff\xfe", "DIGESTS"), (b"abc  another\nnonsense\n", "DIGESTS, line 2"), (b"abc another\n", "DIGESTS, line 1")],
+)
+def test_damaged_digests_are_named_and_nothing_is_written(
+    suite: Suite, tmp_path: Path, damage: bytes, place: str
+) -> None:
+    (tmp_path / "DIGESTS").write_bytes(damage)
+    for act in (pages.write, pages.check):
+        with pytest.raises(InvalidResults) as caught:
+            act(build(suite, []), tmp_path)
+        assert (caught.value.place, caught.value.exit_code) == (f"{tmp_path}/{place}", 5)
+        assert "git checkout" in caught.value.hint
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*[!e]") if path.is_file()} == {"DIGESTS": damage}
+
+
+@pytest.mark.parametrize(("name", "damage"), [("parquet", b"PAR1"), ("csv", b"\xff"), ("md", b"\xff\xfe")])
+def test_a_damaged_leaderboard_is_told_from_one_that_is_not_there(
+    suite: Suite, tmp_path: Path, name: str, damage: bytes
+) -> None:
+    board = build(suite, _complete(suite))
+    pages.write(board, tmp_path)
+    path = tmp_path / f"tiny.{name}"
+    path.write_bytes(damage)
+    with pytest.raises(StaleLeaderboard, match=rf"tiny\.{name}: it cannot be read"):
+        pages.check(board, tmp_path)
+    path.unlink()
+    with pytest.raises(StaleLeaderboard, match=rf"tiny\.{name}: there is no such file"):
+        pages.check(board, tmp_path)
+    pages.write(board, tmp_path)
+    pages.check(board, tmp_path)
+
+
+def test_several_suites_from_the_same_rows_are_what_each_alone_is(suite: Suite) -> None:
+    other = load_suite(write_suite(suite.path.parent / "other", ('name = "tiny"', 'name = "other"'), ("1_000", "500")))
+    rows = [*_complete(suite), *({**row, "suite": "other"} for row in _rows(_cell(other, "net", 2.0), 1.0, 2.0))]
+    together = build_all([suite, other], iter(rows))
+    assert [board.digest for board in together] == [build(suite, rows).digest, build(other, rows).digest]
+    assert len({board.digest for board in together}) == 2
+
+
+def test_of_equal_rank_the_smallest_digest_is_taken_in_any_order() -> None:
+    rows = [hand_row(cpu=cpu) for cpu in "abcdef"]
+    smallest = min(rows, key=row_digest)
+    for seed in range(10):
+        random.Random(seed).shuffle(rows)
+        assert choose([*rows, dict(rows[0])]) == [smallest]

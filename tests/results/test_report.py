@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from helpers.samples import hand_row, install_parts, write_suite
 
-from rtbench.results.report import build_report
+from rtbench.results.report import COLUMNS, build_report
 from rtbench.suites.expand import expand
 from rtbench.suites.model import load_suite
 
@@ -32,6 +32,7 @@ def test_every_cell_has_a_line_with_its_state(tmp_path: Path, monkeypatch: pytes
     second = next(line for line in report.lines if (line.method, line.delta, line.environment) == ("net", 2.0, "A-v0"))
     assert (second.summary.done, second.summary.wanted, second.summary.failed) == (1, 3, 1)
     assert (second.summary.mean, second.reasons, second.difference) == (7.0, ("no memory",), None)
+    assert build_report(suite, cells, [{name: row[name] for name in COLUMNS} for row in rows]) == report
     told = [(line.environment, line.delta) for line in report.lines]
     assert told == sorted(told)
     json.dumps(report.data(), allow_nan=False)

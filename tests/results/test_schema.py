@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -129,3 +130,25 @@ def test_a_column_without_a_value_changes_no_digest() -> None:
     older = {name: value for name, value in row.items() if name not in ("gpu", "extras", "lateness_p99_s")}
     assert row_digest(row) == row_digest(older) == row_digest(normal_row(older))
     assert row_digest(row) != row_digest({**row, "gpu": "one"})
+
+
+def test_a_digest_is_that_of_the_canonical_content() -> None:
+    """Written again from the rule: values that are there, keys sorted, no spaces, whole floats as integers."""
+    row = hand_row(eval_return=[1.0, 2.5, -0.0], eval_step=[1, 2, 3], extras={"a/b": 3.0}, wall_s=7.0, dirty=False)
+    whole = {
+        **{name: value for name, value in row.items() if value is not None},
+        **{name: int(row[name]) for name in ("delta", "wall_s", "observation_age_p50_steps", "oldest_age_p50_steps")},
+        **{name: int(row[name]) for name in ("eval_return_final", "eval_return_auc", "inaction_share")},
+        **{"eval_return": [1, 2.5, 0], "extras": {"a/b": 3}},
+    }
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert row_digest(row) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_identities_are_told_apart_within_a_cell_and_between_cells() -> None:
+    """What is remembered of a cell is that cell's only."""
+    cells = [hand_cell(delta=delta, environment=name) for delta in (1.0, 2.0) for name in ("A-v0", "B-v0")]
+    rows = [hand_row(cell, seed) for seed in range(3) for cell in cells]
+    assert [identity_problem(row) for row in rows] == [None] * len(rows)
+    mixed = [{**row, "interaction_json": rows[(index + 2) % 4]["interaction_json"]} for index, row in enumerate(rows)]
+    assert all(identity_problem(row) for row in mixed)

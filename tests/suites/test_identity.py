@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtbench.parts import PartUse
+from rtbench.plugins import use
 from rtbench.suites.identity import cell_id, digest, run_id, run_id_of, run_ids
 
 GOLDEN = "d3f4b5927a45275d44d272819618051a6a9384042d75a9063865b9482fb7273e"
@@ -78,3 +79,11 @@ def test_digest_is_sha256_of_sorted_compact_json(data: dict[str, object]) -> Non
 def test_nan_has_no_identity() -> None:
     with pytest.raises(ValueError, match="Out of range"):
         digest({"a": float("nan")})
+
+
+def test_a_parameter_added_later_changes_no_identity_at_its_default():
+    """mlp got `dropout` after results were published: they keep their names."""
+    plain = use("architectures", "mlp", {"layers": 3})
+    assert "dropout" not in plain.params
+    assert use("architectures", "mlp", {"layers": 3, "dropout": 0}).data() == plain.data()
+    assert use("architectures", "mlp", {"layers": 3, "dropout": 0.1}).params["dropout"] == 0.1

@@ -1,4 +1,4 @@
-"""The suites that come with rtbench: mujoco-delta is Fig. 3 and Tables 8-9, cell by cell."""
+"""The suites that come with rtbench: every published figure has a cell; mujoco-delta is Tables 8-9, cell by cell."""
 
 from __future__ import annotations
 
@@ -6,8 +6,59 @@ from collections import Counter
 
 import pytest
 
+from rtbench import plugins
 from rtbench.suites.expand import SuiteCell, expand
+from rtbench.suites.identity import run_ids
 from rtbench.suites.model import load_suite
+from rtbench.suites.published import ALL
+
+SHIPPED = sorted(found.name for found in plugins.registrations("suites") if not found.third_party)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_published_figure_has_cells_that_answer_to_it(name: str) -> None:
+    suite = load_suite(name)
+    cells = expand(suite, support=False)
+    keys = {cell.published_key for cell in cells}
+    for row in suite.published:
+        if row.environment == ALL:
+            assert any(method == row.method for _, method, _ in keys), row
+        else:
+            assert keys & set(row.keys), row
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_profile_has_supported_cells_and_smoke_is_short(name: str) -> None:
+    profiles = load_suite(name).profiles
+    for profile in profiles:
+        cells = expand(load_suite(name, profile))
+        assert cells
+        assert [cell.unsupported for cell in cells if cell.unsupported] == []
+    if name != "quickstart":
+        smoke = expand(load_suite(name, "smoke"), support=False)
+        assert sum(cell.cell.budget.steps * len(cell.seeds) for cell in smoke) <= 7_500
+
+
+def test_suites_share_runs() -> None:
+    """The undelayed agent is computed once for all; so are the cells that two suites have."""
+    ids = {}
+    for name in SHIPPED:
+        suite = load_suite(name)
+        cells = expand(suite, support=False)
+        ids[name] = {run for cell in cells for run in run_ids(cell.cell, suite.seeds)}
+    assert ids["mujoco-skips"] <= ids["mujoco-delta"]
+    assert len(ids["mujoco-layers"] - ids["mujoco-delta"]) == 3 * 4 * 5
+    assert len(ids["mujoco-sequential"] - ids["mujoco-delta"]) == 4 * 5
+    assert len(ids["mujoco-dropout"] - ids["mujoco-delta"]) == 7 * 5
+    assert len(ids["mujoco-action-repeat"] - ids["mujoco-delta"]) == 2 * 4 * 5
+
+
+def test_the_published_reading_of_sequential_stands_beside_the_true_one() -> None:
+    suite = load_suite("mujoco-sequential")
+    row = next(row for row in suite.published if row.method.startswith("sequential") and row.environment == "Ant-v4")
+    cells = {cell.published_key: cell.cell.interaction for cell in expand(suite, support=False)}
+    met = [(cells[key].execution, cells[key].delta) for key in row.keys]
+    assert met == [("sequential", 1.0), ("pipelined", 3.0)]
 
 
 @pytest.fixture(scope="module")

@@ -1,30 +1,21 @@
-"""Speed of delayed SAC against a plain eager implementation, as a ratio measured in one run.
+"""Delayed SAC as one writes it first: hidden values simulated tick by tick over every window, in eager torch.
 
-    python benchmarks/delayed_sac.py [--threads 1] [--updates 200] [--rounds 3]
-
-The plain agent below is what one writes first: a module per network, the hidden state simulated tick by tick over every
-window, a Python loop over the batch in the replay, two separate critics, default Adam. Both train the same task:
-HalfCheetah-v4, three layers with projections from the observation, augmented by two actions, δ = 1, batch and width
-256.
+A module per network, a Python loop over the batch in the replay, two separate critics, default Adam. Three layers with
+projections from the observation, augmented by two actions, one environment step a layer (Handling Delay, Algorithm 1).
 """
 
 from __future__ import annotations
-
-import argparse
-import statistics
-import time
 
 import numpy as np
 import torch
 from torch import nn
 
-from rtbench.cell import Budget, Cell, Interaction, RunBatch
-from rtbench.plugins import build, use
+from plain.training import ACT, BATCH, CAPACITY, OBS, WIDTH, half_cheetah
 
-OBS, ACT, WIDTH, BATCH, LAYERS = 17, 6, 256, 256, 3
+LAYERS = 3
 
 
-class PlainActor(nn.Module):
+class Actor(nn.Module):
     """Three layers, each also reading the augmented observation; one call is one tick of the whole network."""
 
     def __init__(self) -> None:
@@ -65,7 +56,7 @@ class PlainActor(nn.Module):
         return action, log_p.sum(1, keepdim=True)
 
 
-class PlainCritic(nn.Module):
+class Critic(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.one, self.two, self.three = nn.Linear(OBS + 3 * ACT, WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 1)
@@ -75,7 +66,7 @@ class PlainCritic(nn.Module):
         return self.three(torch.relu(self.two(x)))
 
 
-class PlainReplay:
+class Replay:
     """Transitions in arrays; windows assembled index by index."""
 
     def __init__(self, capacity: int) -> None:
@@ -106,23 +97,23 @@ class PlainReplay:
         return [torch.tensor(np.array(x)) for x in (windows, following, states, nexts, actions, rewards, dones)]
 
 
-class PlainSAC:
+class DelayedSAC:
     """One environment, one update per tick; acts through torch."""
 
     def __init__(self, seed: int) -> None:
         torch.manual_seed(seed)
         self.rng = np.random.default_rng(seed)
-        self.actor = PlainActor()
-        self.q1, self.q2, self.t1, self.t2 = (PlainCritic() for _ in range(4))
+        self.actor = Actor()
+        self.q1, self.q2, self.t1, self.t2 = (Critic() for _ in range(4))
         self.t1.load_state_dict(self.q1.state_dict())
         self.t2.load_state_dict(self.q2.state_dict())
         self.q_optimiser = torch.optim.Adam([*self.q1.parameters(), *self.q2.parameters()], lr=1e-3)
         self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), lr=3e-4)
         self.log_alpha = torch.zeros(1, requires_grad=True)
         self.alpha_optimiser = torch.optim.Adam([self.log_alpha], lr=1e-3)
-        self.replay = PlainReplay(1_000_000)
+        self.replay = Replay(CAPACITY)
         self.updates = 0
-        self.env = build(use("environments", "mujoco", {"id": "HalfCheetah-v4"})).make()
+        self.env = half_cheetah()
         self.reset()
 
     def reset(self) -> None:
@@ -172,75 +163,3 @@ class PlainSAC:
         for target_net, net in ((self.t1, self.q1), (self.t2, self.q2)):
             for old, new in zip(target_net.parameters(), net.parameters(), strict=True):
                 old.data.copy_(0.005 * new.data + 0.995 * old.data)
-
-
-def ours():
-    """rtbench's program for the same cell."""
-    architecture = {"layers": 3, "skips": "from-obs", "augmentation": "observation", "actions": 2}
-    cell = Cell(
-        use("environments", "mujoco", {"id": "HalfCheetah-v4"}),
-        use("architectures", "mlp", architecture),
-        Interaction(use("schedulers", "one-process"), "pipelined", 1.0, use("default_policies", "repeat-last")),
-        use("learners", "sac", {"learning_starts": 1500}),
-        use("backends", "numpy"),
-        Budget(1_000_000, "ticks", 1_000_000, 1, 1),
-    )
-    return build(cell.learner).make(RunBatch(cell, (0,)))
-
-
-def timed(function, count: int) -> float:
-    """Median seconds of a call; the median, because a shared machine stalls now and then for a millisecond."""
-    found = []
-    for _ in range(count):
-        begin = time.perf_counter()
-        function()
-        found.append(time.perf_counter() - begin)
-    return statistics.median(found)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--updates", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    plain, program = PlainSAC(0), ours()
-    for _ in range(1500):
-        plain.act()
-        program.advance()
-    for _ in range(20):
-        plain.update()
-        program.advance()
-
-    def plain_step() -> None:
-        plain.act()
-        plain.update()
-
-    def pair(function):
-        """Two updates in a row: every second one also updates the policy."""
-
-        def both() -> None:
-            function()
-            function()
-
-        return both
-
-    rows = {
-        "update with sampling": (plain.update, program.update),
-        "with the environment": (plain_step, program.advance),
-    }
-    print(f"threads {arguments.threads}, {arguments.updates} updates × {arguments.rounds} rounds, interleaved")
-    for name, (theirs, mine) in rows.items():
-        found = [
-            tuple(timed(pair(function), arguments.updates // 2) / 2 for function in (theirs, mine))
-            for _ in range(arguments.rounds)
-        ]
-        ratios = [a / b for a, b in found]
-        slow, fast = (statistics.median(column) * 1e3 for column in zip(*found, strict=True))
-        spread = f"{min(ratios):.2f} … {max(ratios):.2f}"
-        print(f"{name}: plain {slow:.2f} ms, rtbench {fast:.2f} ms, ratio {statistics.median(ratios):.2f} ({spread})")
-
-
-if __name__ == "__main__":
-    main()

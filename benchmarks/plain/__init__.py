@@ -1,0 +1,1 @@
+"""What one writes first: plain eager implementations to beat, one file per learner, none of it from rtbench."""

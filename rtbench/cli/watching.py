@@ -1,0 +1,182 @@
+"""`rtbench watch`: a trained agent drawn step by step, with how old the observations behind every action are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtbench.cli.output import JsonOption, emit, line
+from rtbench.cli.policies import (
+    DeltaOption,
+    LatencyOption,
+    RunArgument,
+    WayOption,
+    about,
+    changed,
+    find_policy,
+    heading,
+    title,
+)
+from rtbench.cli.results import STATE, StateOption
+from rtbench.errors import RtbenchError
+from rtbench.learners.loop import Silence
+
+if TYPE_CHECKING:
+    from rtbench.learners.loop import Loop
+
+GL_VARIABLE = "MUJOCO_GL"
+GL_HINT = (
+    "drawing without a screen needs OpenGL through EGL (Debian, Ubuntu: apt install libegl1 libgl1-mesa-dri; then "
+    f"{GL_VARIABLE}=egl) or OSMesa (apt install libosmesa6; then {GL_VARIABLE}=osmesa)"
+)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """After an environment step: its number within the episode, the reward so far, the ages behind its action.
+
+    Ages in environment steps, None where the action rests on no observation. `newest_steps` ≤ `oldest_steps`.
+    """
+
+    episode: int
+    step: int
+    reward: float
+    newest_steps: int | None
+    oldest_steps: int | None
+    over: bool
+
+    def words(self, step_s: float) -> list[str]:
+        """Two lines below a frame."""
+        reward = round(self.reward, 1) + 0.0  # not −0.0
+        first = f"episode {self.episode + 1}, step {self.step} ({self.step * step_s:.2f} s), reward {reward:.1f}"
+        return [first, _age(self.newest_steps, self.oldest_steps, step_s)]
+
+
+def _age(newest: int | None, oldest: int | None, step_s: float) -> str:
+    if newest is None or oldest is None:
+        return "acts on no observation yet"
+    if newest == oldest:
+        return f"observation {newest} steps old ({1000 * newest * step_s:.0f} ms)"
+    return (
+        f"observations {newest} to {oldest} steps old ({1000 * newest * step_s:.0f} to {1000 * oldest * step_s:.0f} ms)"
+    )
+
+
+def watch(
+    run: RunArgument,
+    out: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help=".mp4, .gif, or .png for a contact sheet.")
+    ],
+    episodes: Annotated[int, typer.Option(help="Episodes to show.", min=1)] = 1,
+    steps: Annotated[int | None, typer.Option(help="Stop every episode after so many steps.", min=1)] = None,
+    execution: WayOption = None,
+    delta: DeltaOption = None,
+    latency: LatencyOption = None,
+    state: StateOption = STATE,
+    json: JsonOption = False,
+) -> None:
+    """Draw a trained agent, each frame with the age of the observations its action rests on."""
+    choose_gl()
+    from gymnasium.wrappers import TimeLimit
+
+    from rtbench import files
+    from rtbench.cli.film import film_for
+    from rtbench.plugins import build
+
+    policy = find_policy(run, state)
+    interaction = changed(policy.cell.interaction, execution, delta, latency)
+    step_s = build(policy.cell.environment).spec().step_s
+    film = film_for(out, step_s)
+    env = drawing_environment(policy.cell.environment)
+    if steps:
+        env = TimeLimit(env, steps)
+    score = Score()
+    loop = policy.loop(interaction, phase="watch", env=env, recorder=score)
+    told: list[dict[str, float]] = []
+    for frame, moment in enumerate(moments(loop, score, episodes)):
+        if film.wants(frame):
+            film.add(_draw(env), [heading(policy, interaction), *moment.words(step_s)])
+        if moment.over:
+            told.append({"steps": moment.step, "return": moment.reward})
+    env.close()
+    files.write(out.absolute(), film.finish(), kind="films")
+    data = {"schema_version": 1, **about(policy, interaction), "file": str(out), "episodes": told}
+
+    def render() -> None:
+        line(title(policy, interaction))
+        for number, episode in enumerate(told, 1):
+            line(f"episode {number}: {episode['steps']} steps, return {episode['return']:.4g}")
+        line(f"written: {out}")
+
+    emit(data, json=json, render=render)
+
+
+class Score(Silence):
+    """Adds up an episode's steps and rewards."""
+
+    step = 0
+    reward = 0.0
+
+    def begin_episode(self, observation: Any) -> None:
+        """From nothing."""
+        self.step, self.reward = 0, 0.0
+
+    def end_step(self, action: Any, reward: float, observation: Any) -> None:
+        """One more."""
+        self.step += 1
+        self.reward += reward
+
+
+def moments(loop: Loop, score: Score, episodes: int) -> Iterator[Moment]:
+    """The steps of so many episodes, each told once it is done; `score` is the loop's recorder."""
+    tally = loop.tally
+    for episode in range(episodes):
+        over = False
+        while not over:
+            before = (Counter(tally.newest), Counter(tally.oldest))
+            over = loop.advance()
+            # A step counts at most one age of each kind.
+            newest, oldest = (
+                next(iter(now - then), None) for now, then in zip((tally.newest, tally.oldest), before, strict=True)
+            )
+            yield Moment(episode, score.step, score.reward, newest, oldest, over)
+
+
+def choose_gl() -> None:
+    """Without a screen MuJoCo is told to draw through EGL, before it is imported, unless the user said otherwise."""
+    screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if sys.platform == "linux" and not screen:
+        os.environ.setdefault(GL_VARIABLE, "egl")
+
+
+def drawing_environment(part: Any) -> Any:
+    """The environment, drawing into memory; RtbenchError with the next step if this machine cannot."""
+    from rtbench.plugins import build
+
+    try:
+        env = build(part).make(render_mode="rgb_array")
+        env.reset(seed=0)
+        _draw(env)
+    except RtbenchError:
+        raise
+    except Exception as error:  # graphics libraries fail in ways of their own
+        raise RtbenchError(
+            f"this machine cannot draw {part.title}: {type(error).__name__}: {error}",
+            place="rtbench watch",
+            hint=GL_HINT,
+        ) from error
+    return env
+
+
+def _draw(env: Any) -> Any:
+    picture = env.render()
+    if picture is None:
+        raise RtbenchError("this environment draws nothing", place="rtbench watch")
+    return picture

@@ -1,0 +1,1 @@
+"""Layers against time: a value first, then its drawings as SVG and as text."""

@@ -1,0 +1,108 @@
+"""Jobs that wait for their turn: which is next, taken together with its leases, unless other runners were faster."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rtbench.executors.jobs import Job
+from rtbench.executors.leases import Held, Holder, Leases
+from rtbench.executors.recording import standing, told
+from rtbench.results.rows import RowStore
+from rtbench.results.store import Store
+
+if TYPE_CHECKING:
+    from rtbench.results.schema import Row
+
+ASK_AGAIN_S = 2.0
+_NAMED = 8
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job as it was planned, the same with the attempts to be made now, and its leases."""
+
+    planned: Job
+    job: Job
+    held: list[Held]
+
+
+class Claims:
+    """The queue of a runner; jobs that other runners work on go to its end and are asked for again and again."""
+
+    def __init__(self, store: Store, jobs: Iterable[Job], retries: int, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.holder = uuid.uuid4().hex
+        self._rows, self._retries, self._tell = RowStore(store), retries, tell
+        self._leases = Leases(store, Holder.of_this_process(self.holder))
+        self._waiting = deque(jobs)
+        self._busy: deque[tuple[float, Job]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self._busy)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether all jobs left are those of other runners."""
+        return bool(self._busy) and not self._waiting
+
+    def next(self) -> Claim | None:
+        """A job whose turn it is, under its leases; None if there is none now."""
+        while self._waiting or (self._busy and self._busy[0][0] <= time.monotonic()):
+            planned = self._waiting.popleft() if self._waiting else self._busy.popleft()[1]
+            left = self.unsettled(planned)
+            claim = self._claim(left) if left else None
+            if claim:
+                return claim
+        return None
+
+    def again(self, job: Job) -> None:
+        """A further attempt, at the end of the queue."""
+        self._waiting.append(replace(job, fresh=False))
+
+    def busy(self, job: Job) -> None:
+        """To be asked for later: another runner has it now."""
+        self._busy.append((time.monotonic() + ASK_AGAIN_S * random.uniform(0.75, 1.25), job))
+
+    def _claim(self, job: Job) -> Claim | None:
+        held = self._leases.acquire_all(job.run_ids)
+        if held is None:
+            self.busy(job)
+            return None
+        now = self.current(job)
+        if now is None:  # settled between the two looks
+            for lease in held:
+                lease.release()
+            self._waiting.appendleft(job)
+            return None
+        return Claim(job, now, held)
+
+    def unsettled(self, job: Job, *, elsewhere: bool = True) -> Job | None:
+        """Those of its runs that are not settled, None if all are; the others are told of."""
+        found = self._standing(job)
+        rows = {index: row for index, row in enumerate(found) if not isinstance(row, int)}
+        if rows:
+            self._tell(job.only(list(rows)).finished([told(row) for row in rows.values()], elsewhere=elsewhere))
+        left = [index for index in range(len(found)) if index not in rows]
+        return job.only(left) if left else None
+
+    def current(self, job: Job) -> Job | None:
+        """The job with the attempts to be made now; None if a run of it is settled."""
+        attempts = tuple(found for found in self._standing(job) if isinstance(found, int))
+        if len(attempts) < len(job.attempts):
+            return None
+        return replace(job, attempts=attempts, fresh=job.fresh and attempts == job.attempts)
+
+    def _standing(self, job: Job) -> list[Row | int]:
+        pairs = zip(job.run_ids, job.attempts, strict=True)
+        return [standing(self._rows, run_id, attempt, self._retries) for run_id, attempt in pairs]
+
+    def others(self) -> str:
+        """How many runs other runners have, and who they are."""
+        runs = [run_id for _, job in self._busy for run_id in job.run_ids]
+        holders = sorted({self._leases.busy_with(run_id) for run_id in runs[:_NAMED]})
+        return f"{len(runs)} run(s) of other runners ({'; '.join(holders)})"

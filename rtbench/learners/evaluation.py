@@ -1,0 +1,138 @@
+"""Evaluating what is being trained: a curve while it trains, a final score, and the score with edges cut.
+
+One `advance` is one episode of every run. Evaluation has worlds and random streams of its own, so that how often it is
+made changes nothing in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rtbench.cell import Budget
+    from rtbench.learners.loop import Loop
+
+Episodes = list[list[list[float]]]
+"""Per run, per episode: return and length in environment steps."""
+
+
+MakeLoops = Callable[[], Sequence["Loop"]]
+
+
+class Evaluation:
+    """The evaluations of a batch of runs.
+
+    `cuts` make the loops of policies that lack an edge, by the edge's name; they are made when training is over.
+    """
+
+    def __init__(self, budget: Budget, loops: Sequence[Loop], cuts: Mapping[str, MakeLoops] | None = None) -> None:
+        self._budget, self._cuts = budget, dict(cuts or {})
+        self._loops: dict[str, list[Loop]] = {"": list(loops)}
+        self._current: Episodes | None = None
+        self._final: dict[str, Episodes] = {}
+        self.curve: list[tuple[int, list[float]]] = []
+        """(units trained, mean return of every run) of each evaluation."""
+        self._told = 0
+
+    # ---- running ---------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether a point of the curve is under way."""
+        return self._current is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether every final score is there."""
+        return len(self._final) == 1 + len(self._cuts) and all(map(self._enough, self._final.values()))
+
+    def _enough(self, found: Episodes) -> bool:
+        return len(found[0]) >= self._budget.final_eval_episodes
+
+    def after(self, units: int) -> None:
+        """Begin a point of the curve if one is due after so many units of training."""
+        if units % self._budget.eval_every == 0 and self._budget.eval_episodes:
+            self._current = [[] for _ in self._loops[""]]
+
+    def advance(self, units: int) -> None:
+        """An episode of the point under way, which stands for `units` of training."""
+        assert self._current is not None
+        self._episode("", self._current)
+        if len(self._current[0]) >= self._budget.eval_episodes:
+            returns = [float(np.mean([total for total, _ in episodes])) for episodes in self._current]
+            self.curve.append((units, returns))
+            self._current = None
+
+    def advance_final(self) -> None:
+        """An episode of the final score, then of each cut's."""
+        for name in ("", *self._cuts):
+            found = self._final.setdefault(name, [[] for _ in self._loops[""]])
+            if not self._enough(found):
+                self._episode(name, found)
+                return
+
+    def _of(self, name: str) -> list[Loop]:
+        if name not in self._loops:
+            self._loops[name] = list(self._cuts[name]())
+        return self._loops[name]
+
+    def _episode(self, name: str, found: Episodes) -> None:
+        for own, loop in zip(found, self._of(name), strict=True):
+            total = loop.run_episode()
+            own.append([total, float(loop.lengths[-1])])
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    def metrics(self) -> list[dict[str, float]]:
+        """The points of the curve since the last call."""
+        fresh = self.curve[self._told :]
+        self._told = len(self.curve)
+        return [{"step": float(step), **{f"eval_return/{i}": r for i, r in enumerate(found)}} for step, found in fresh]
+
+    def columns(self, run: int) -> dict[str, Any]:
+        """The score columns of a run's row."""
+        curve = [found[run] for _, found in self.curve]
+        final = self._final.get("", [[] for _ in self._loops[""]])[run]
+        total_s = sum(length for _, length in final) * self._loops[""][run].spec.step_s
+        return {
+            "eval_return_final": float(np.mean([total for total, _ in final])) if final else None,
+            "eval_return_per_s": sum(total for total, _ in final) / total_s if final else None,
+            "eval_length_final": float(np.mean([length for _, length in final])) if final else None,
+            "eval_return_auc": float(np.mean(curve)) if curve else None,
+            "eval_step": [step for step, _ in self.curve],
+            "eval_return": curve,
+        }
+
+    def extras(self, run: int) -> dict[str, float]:
+        """Mean and standard deviation over the final episodes of the whole policy and of each cut one."""
+        if not self._cuts:
+            return {}
+        out: dict[str, float] = {}
+        for name, found in self._final.items():
+            totals = [total for total, _ in found[run]]
+            what = f"cut {name}" if name else "whole"
+            out |= {f"rtbench/{what}": float(np.mean(totals)), f"rtbench/{what}, sd": float(np.std(totals))}
+        return out
+
+    # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Worlds, curve, what is under way."""
+        return {
+            "loops": {name: [loop.state() for loop in loops] for name, loops in self._loops.items()},
+            "curve": [[step, found] for step, found in self.curve],
+            "current": self._current,
+            "final": self._final,
+            "told": self._told,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Back to a state; the policy must be restored before."""
+        for name, kept in state["loops"].items():
+            for loop, saved in zip(self._of(name), kept, strict=True):
+                loop.restore(saved)
+        self.curve = [(step, list(found)) for step, found in state["curve"]]
+        self._current, self._final, self._told = state["current"], state["final"], state["told"]
