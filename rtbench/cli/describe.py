@@ -104,6 +104,8 @@ def _render_published(published: dict[str, Any]) -> None:
     output.line(f"\npublished: {published['table']}")
     for figures in published.get("figures", []):
         output.line(f"  {figures['count']} figures beside its cells: {figures['source']} ({figures['metric']})")
+    for also in published.get("also", []):
+        output.line(f"  {also['method']} also stands for: {'; '.join(also['stands_for'])}")
     for left in published.get("ignored", []):
         output.line(f"  {left['count']} left out: {left['why']} ({'; '.join(left['methods'])})")
 

@@ -118,6 +118,13 @@ def _published(whole: Suite) -> dict[str, Any]:
     return {
         "table": whole.document.published.table,
         "figures": [{"source": source, "metric": metric, "count": n} for (source, metric), n in sorted(kept.items())],
+        "also": [
+            {
+                "method": row.method,
+                "stands_for": sorted({f"{method}, delta {delta}" for _, method, delta in row.others}),
+            }
+            for row in {row.method: row for row in whole.published if row.others}.values()
+        ],
         "ignored": [
             {
                 "why": why,

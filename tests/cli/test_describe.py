@@ -186,11 +186,17 @@ def test_describe_suite(tiny_suite: Any, capsys: pytest.CaptureFixture[str]) -> 
     assert data["published"] == {
         "table": "x.csv",
         "figures": [{"source": "Table 3", "metric": "return", "count": 2}],
+        "also": [],
         "ignored": [{"why": "not ours", "count": 1, "methods": ["other"]}],
     }
     text = printed(capsys, "describe", "suite", "tiny/suite")
     for words in ("answers to: Paper, Table 3", "not run: too slow", "1 left out: not ours (other)", "2 figures"):
         assert words in text
+
+
+def test_a_published_row_that_stands_for_cells_of_another_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "describe", "suite", "mujoco-sequential")
+    assert "also stands for: sequential three layers w/ aug, as published, delta 3" in text
 
 
 def test_every_shipped_suite_says_what_it_answers_to(capsys: pytest.CaptureFixture[str]) -> None:
