@@ -49,8 +49,8 @@ class Interaction:
 
     `delta` is the time of one layer in environment steps (0 under `instant`); with a `latency` instead, the time of one
     inference (sequential) or one tick (pipelined) is drawn from it. `delta_cv` makes delta the mean of a lognormal
-    drawn per tick, with this standard deviation ÷ mean. `sensor_latency_s` and `actuator_latency_s` add to the age of
-    what is read and to the time until an action acts.
+    drawn per tick, with this standard deviation ÷ mean, then rounded to whole steps, at least one. `sensor_latency_s`
+    and `actuator_latency_s` add to the age of what is read and to the time until an action acts.
     """
 
     scheduler: PartUse

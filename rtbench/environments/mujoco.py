@@ -69,6 +69,9 @@ class MuJoCo(Environment):
             value = cell.environment.params.get(name, 1)
             if value < 1:
                 return f"environment mujoco: {name} must be at least 1, got {value}"
+        name = str(cell.environment.params["id"])
+        if cell.environment.params.get("observation_rate", 1) > 1 and name.startswith("HumanoidStandup"):
+            return f"environment mujoco: {name} divides its reward by the time step, so it has no observation_rate"
         return None
 
     def make(self, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:

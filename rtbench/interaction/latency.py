@@ -35,7 +35,8 @@ class LatencyModel:
 
     `source` is a cell's `Latency` or a constant in nanoseconds; `path` names the streams (an episode, a phase), so that
     draws depend neither on the order of events nor on other processes. `execution` chooses the group of a profile,
-    `at_least_ns` is the floor of a draw, and `split` > 1 gives the time of one of so many equal shares (rounded up).
+    `at_least_ns` is the floor of a draw, `split` > 1 gives the time of one of so many equal shares (rounded up),
+    and a draw is rounded to multiples of `grain_ns`.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class LatencyModel:
         execution: str = "sequential",
         at_least_ns: int = 1,
         split: int = 1,
+        grain_ns: int = 1,
     ) -> None:
         if isinstance(source, int):
             if source < 1:
@@ -56,7 +58,7 @@ class LatencyModel:
             self.latency = source
             self._constant_ns = seconds_to_ns(source.mean_s)
         self._seed, self._path = seed, path
-        self._at_least_ns, self._split = max(1, at_least_ns), split
+        self._at_least_ns, self._split, self._grain_ns = max(1, at_least_ns), split, grain_ns
         self._streams: dict[int, np.random.Generator] = {}
         self._samples = _samples(self.latency, execution)
 
@@ -67,6 +69,8 @@ class LatencyModel:
         raw = self._raw(process, count)
         if self._split > 1:
             raw = -(-raw // self._split)
+        if self._grain_ns > 1:
+            raw = (raw + self._grain_ns // 2) // self._grain_ns * self._grain_ns
         floored: NDArray[np.int64] = np.maximum(raw, self._at_least_ns)
         return floored
 

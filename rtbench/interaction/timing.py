@@ -63,13 +63,14 @@ class Timing:
     """Durations in nanoseconds of one interaction with a network of known depth.
 
     `source` gives the time of an inference (sequential) or a tick (pipelined): nanoseconds, a distribution, or None
-    under `instant`; a draw is at least `at_least_ns`.
+    under `instant`; a draw is a multiple of `grain_ns` and at least `at_least_ns`.
     """
 
     step_ns: int
     execution: str
     source: Latency | int | None
     at_least_ns: int = 1
+    grain_ns: int = 1
     sensor_ns: int = 0
     actuator_ns: int = 0
 
@@ -77,15 +78,23 @@ class Timing:
         """The random streams of this timing, named by `path` (a phase, an episode); None under `instant`."""
         if self.source is None:
             return None
-        return LatencyModel(self.source, seed, *path, execution=self.execution, at_least_ns=self.at_least_ns)
+        return LatencyModel(
+            self.source,
+            seed,
+            *path,
+            execution=self.execution,
+            at_least_ns=self.at_least_ns,
+            grain_ns=self.grain_ns,
+        )
 
 
 def timing(interaction: Interaction, layers: int, step_s: float) -> Timing:
     """The durations of an interaction; SuiteError if it contradicts itself or a number is not positive.
 
     With δ an inference takes layers · δ steps (sequential), a tick max(1, δ) steps (pipelined); the environment step is
-    then rounded to a multiple of δ's denominator in nanoseconds, so that both are exact. With a latency instead, or a
-    δ that is drawn, an inference takes the draw, a tick the draw but at least a step (Handling Delay, Section 3).
+    then rounded to a multiple of δ's denominator in nanoseconds, so that both are exact. With a latency instead, an
+    inference takes the draw, a tick the draw but at least a step (Handling Delay, Section 3). A δ that is drawn
+    (`delta_cv`) takes whole steps, at least one.
     """
     reason = contradiction(interaction)
     if reason:
@@ -94,10 +103,12 @@ def timing(interaction: Interaction, layers: int, step_s: float) -> Timing:
         raise SuiteError(f"needs at least one layer and a step of at least 1 ns, not {layers} and {step_s} s")
     step_ns = seconds_to_ns(step_s)
     source: Latency | int | None = interaction.latency
-    at_least_ns = step_ns if interaction.execution == "pipelined" else 1
+    at_least_ns, grain_ns = step_ns if interaction.execution == "pipelined" else 1, 1
     if interaction.delta_cv:
         whole = interaction.delta * (1 if interaction.execution == "pipelined" else layers)
         source = Latency("lognormal", mean_s=whole * step_ns / 1e9, cv=interaction.delta_cv)
+        # In whole steps, as the paper's δ: off the grid every action would wait for the next step, whatever the spread.
+        at_least_ns = grain_ns = step_ns
     elif interaction.execution != "instant" and source is None:
         delta = exact(interaction.delta)
         grain = delta.denominator if delta.denominator <= min(_FINEST_DENOMINATOR, step_ns) else 1
@@ -109,6 +120,7 @@ def timing(interaction: Interaction, layers: int, step_s: float) -> Timing:
         interaction.execution,
         source,
         at_least_ns,
+        grain_ns,
         seconds_to_ns(interaction.sensor_latency_s),
         seconds_to_ns(interaction.actuator_latency_s),
     )

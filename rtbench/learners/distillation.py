@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rtbench.parts import Learner, param
+from rtbench.errors import SuiteError
+from rtbench.parts import Learner, canonical_json, param
+from rtbench.plugins import use
 
 if TYPE_CHECKING:
     from rtbench.cell import Cell, RunBatch
@@ -24,6 +27,22 @@ class Params:
     replay_size: int = param(1_000_000, unit="decisions", doc="capacity of the data set")
     start: Literal["zero", "hold"] = param("zero", doc="what layers hold before an episode's first tick")
     burn_in_ticks: int = param(4, unit="ticks", doc="ticks a recurrent graph is run before the trained one")
+    teacher: str = param("", doc="what the teacher's parts are; filled in, so that a run is known by its teacher, too")
+
+    def __post_init__(self) -> None:
+        if not self.teacher:
+            object.__setattr__(self, "teacher", teacher_name())
+
+
+def teacher_name() -> str:
+    """The parts of the teacher with their revisions, and a digest of their parameters."""
+    parts = [
+        use("architectures", "mlp", {"layers": 3}),
+        use("learners", "sac"),
+        use("schedulers", "one-process"),
+    ]
+    content = hashlib.sha256(canonical_json([part.data() for part in parts]).encode()).hexdigest()[:12]
+    return ", ".join(f"{part.name} {part.revision}" for part in parts) + f", {content}"
 
 
 class Distillation(Learner):
@@ -50,7 +69,15 @@ class Distillation(Learner):
         return None
 
     def make(self, batch: RunBatch) -> Program:
-        """The training program of a batch of runs."""
+        """The training program of a batch of runs; SuiteError if its teacher cannot be had any more."""
+        if self.params.teacher != teacher_name():
+            raise SuiteError(
+                "the parts of the teacher have changed since this run was named",
+                place="learner distillation",
+                given=self.params.teacher,
+                allowed=[teacher_name()],
+                hint="expand the suite again: it is another run now",
+            )
         from rtbench.learners.distillation_program import DistillationProgram
 
         return DistillationProgram(batch, self.params)

@@ -19,13 +19,16 @@ Episodes = list[list[list[float]]]
 """Per run, per episode: return and length in environment steps."""
 
 
+WHOLE = "whole"
+"""Stands among cuts for the policy with nothing cut."""
 MakeLoops = Callable[[], Sequence["Loop"]]
 
 
 class Evaluation:
     """The evaluations of a batch of runs.
 
-    `cuts` make the loops of policies that lack an edge, by the edge's name; they are made when training is over.
+    `cuts` make the loops of policies that lack an edge, by the edge's name, and under `WHOLE` of the policy itself: all
+    of these begin their episodes alike. They are made when training is over.
     """
 
     def __init__(self, budget: Budget, loops: Sequence[Loop], cuts: Mapping[str, MakeLoops] | None = None) -> None:
@@ -96,11 +99,8 @@ class Evaluation:
         """The score columns of a run's row."""
         curve = [found[run] for _, found in self.curve]
         final = self._final.get("", [[] for _ in self._loops[""]])[run]
-        total_s = sum(length for _, length in final) * self._loops[""][run].spec.step_s
         return {
-            "eval_return_final": float(np.mean([total for total, _ in final])) if final else None,
-            "eval_return_per_s": sum(total for total, _ in final) / total_s if final else None,
-            "eval_length_final": float(np.mean([length for _, length in final])) if final else None,
+            **final_columns(final, self._loops[""][run].spec.step_s),
             "eval_return_auc": float(np.mean(curve)) if curve else None,
             "eval_step": [step for step, _ in self.curve],
             "eval_return": curve,
@@ -108,13 +108,13 @@ class Evaluation:
 
     def extras(self, run: int) -> dict[str, float]:
         """Mean and standard deviation over the final episodes of the whole policy and of each cut one."""
-        if not self._cuts:
-            return {}
         out: dict[str, float] = {}
-        for name, found in self._final.items():
-            totals = [total for total, _ in found[run]]
-            what = f"cut {name}" if name else "whole"
-            out |= {f"rtbench/{what}": float(np.mean(totals)), f"rtbench/{what}, sd": float(np.std(totals))}
+        for name in self._cuts:
+            totals = [total for total, _ in self._final[name][run]]
+            what = name if name == WHOLE else f"cut {name}"
+            out[f"rtbench/{what}"] = float(np.mean(totals))
+            if len(totals) > 1:
+                out[f"rtbench/{what}, sd"] = float(np.std(totals, ddof=1))
         return out
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
@@ -136,3 +136,15 @@ class Evaluation:
                 loop.restore(saved)
         self.curve = [(step, list(found)) for step, found in state["curve"]]
         self._current, self._final, self._told = state["current"], state["final"], state["told"]
+
+
+def final_columns(episodes: Sequence[Sequence[float]], step_s: float) -> dict[str, float | None]:
+    """The columns of a final evaluation from its episodes' returns and lengths in steps of `step_s`."""
+    if not episodes:
+        return dict.fromkeys(("eval_return_final", "eval_return_per_s", "eval_length_final"))
+    totals, lengths = ([episode[k] for episode in episodes] for k in (0, 1))
+    return {
+        "eval_return_final": float(np.mean(totals)),
+        "eval_return_per_s": sum(totals) / (sum(lengths) * step_s),
+        "eval_length_final": float(np.mean(lengths)),
+    }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtbench.learners.base import Outcome
+from rtbench.learners.evaluation import final_columns
 from rtbench.learners.foreign import Array, ForeignActing, kind_of, load
 from rtbench.learners.loop import Loop
 from rtbench.learners.policy import HEADS, Policy, graph_columns
@@ -129,10 +130,10 @@ class FrozenProgram:
     def _outcome(self, loop: Loop) -> Outcome:
         first = self._cell.budget.eval_episodes
         curve = [float(np.mean(loop.returns[:first]))] if first and loop.returns else []
-        final = loop.returns[first:]
+        final = [(total, float(length)) for total, length in zip(loop.returns, loop.lengths, strict=True)][first:]
         return Outcome(
             {
-                "eval_return_final": float(np.mean(final)) if final else None,
+                **final_columns(final, loop.spec.step_s),
                 "eval_return_auc": curve[0] if curve else None,
                 "eval_step": [0] * len(curve),
                 "eval_return": curve,

@@ -14,7 +14,7 @@ from rtbench.backends.torch_arithmetic import initial_parameters
 from rtbench.learners.adam import Adam
 from rtbench.learners.base import Outcome
 from rtbench.learners.cuts import cut
-from rtbench.learners.evaluation import Evaluation
+from rtbench.learners.evaluation import WHOLE, Evaluation
 from rtbench.learners.loop import Loop
 from rtbench.learners.policy import Policy, graph_columns, mean_action
 from rtbench.learners.sac_networks import (
@@ -104,7 +104,8 @@ class SACProgram:
                 for seed, parameters in zip(self._seeds, own, strict=True)
             ]
 
-        return Evaluation(self._cell.budget, loops(), {edge: partial(loops, edge) for edge in self._p.cuts})
+        cuts = {edge: partial(loops, edge) for edge in self._p.cuts}
+        return Evaluation(self._cell.budget, loops(), {WHOLE: loops, **cuts} if cuts else {})
 
     def _explore(self, run: int) -> Callable[[Array], Array]:
         """A sampled action; uniform until learning starts, while the pipeline already runs."""

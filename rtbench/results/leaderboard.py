@@ -15,11 +15,12 @@ from typing import Any
 from rtbench.errors import InvalidResults
 from rtbench.parts import canonical_json
 from rtbench.results.groups import NO_PROFILE, CellRows, LineKey, Lines, choose, group
-from rtbench.results.statistics import bootstrap_interval, reduced, rounded
+from rtbench.results.statistics import bootstrap_interval, mean, reduced, rounded
 from rtbench.results.summary import Summary, scores, summarise
+from rtbench.suites.expand import expand
 from rtbench.suites.identity import digest
 from rtbench.suites.match import holds
-from rtbench.suites.model import Suite
+from rtbench.suites.model import Suite, load_suite
 from rtbench.suites.published import ALL, NORMALISED, Published, PublishedKey, by_key
 
 NUMBERS = (
@@ -31,6 +32,7 @@ NUMBERS = (
     "normalised",
     "normalised_low",
     "normalised_high",
+    "normalised_mean",
     "published_mean",
     "published_spread",
     "difference",
@@ -40,7 +42,10 @@ NUMBERS = (
 )
 """Columns rounded to six significant digits."""
 
-_Bases = dict[tuple[tuple[str, str, str, str], str], float | None]
+_OWN = "rtbench/"
+"""How the names of our learners' further numbers begin."""
+_Bases = dict[tuple[tuple[str, str, str, str], str], tuple[float, float] | None]
+"""(reduced score, mean) by block and environment."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def _build(suite: Suite, chosen: Sequence[Mapping[str, Any]]) -> Leaderboard:
     grouped = group(suite, chosen)
     rule = suite.leaderboard
     bases = _bases(suite, grouped.lines)
-    published = by_key(suite.published)
-    lines = [_line(suite, key, cells, bases, published) for key, cells in grouped.lines.items()]
+    printed = _Printed.of(suite)
+    lines = [_line(suite, key, cells, bases, printed) for key, cells in grouped.lines.items()]
     order = {profile: number for number, profile in enumerate(suite.profiles)}
     lines.sort(key=lambda line: _order(line, order, rule.group_by))
     return Leaderboard(
@@ -124,7 +129,7 @@ def _line(
     key: LineKey,
     cells: Mapping[str, CellRows],
     bases: _Bases,
-    published: Mapping[PublishedKey, Published],
+    printed: _Printed,
 ) -> Mapping[str, Any]:
     rule = suite.leaderboard
     strata = [cells[name].rows for name in sorted(cells)]
@@ -148,9 +153,10 @@ def _line(
         "failed": told.failed,
         **{name: rounded(getattr(told, name)) if comparable else None for name in NUMBERS[:5]},
         **normalised,
-        **_published(published, cells, told.mean if comparable else None, normalised["normalised"]),
+        **_published(printed.beside(cells), told.mean if comparable else None, normalised["normalised_mean"]),
         **{name: rounded(getattr(told, name)) if shown else None for name in NUMBERS[-3:-1]},
         **{name: rounded(getattr(told, name)) if comparable else None for name in NUMBERS[-1:]},
+        "further": _further(strata),
         "reason": "; ".join(excluded or _reasons(strata)),
     }
 
@@ -161,6 +167,17 @@ def _name(suite: Suite, key: LineKey) -> str:
 
 def _reasons(strata: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
     return sorted({row["reason"] or row["status"] for rows in strata for row in rows if row["status"] != "ok"})
+
+
+def _further(strata: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """Means over a line's runs of the numbers that learners tell beside their score, canonical JSON; empty if none."""
+    found: dict[str, list[float]] = {}
+    for row in (row for rows in strata for row in rows if row["status"] == "ok"):
+        for name, value in row["extras"].items():
+            if name.startswith(_OWN):
+                found.setdefault(name.removeprefix(_OWN), []).append(value)
+    told = {name: rounded(mean(values)) for name, values in sorted(found.items())}
+    return canonical_json(told) if told else ""
 
 
 def _bases(suite: Suite, lines: Lines) -> _Bases:
@@ -189,7 +206,7 @@ def _bases(suite: Suite, lines: Lines) -> _Bases:
                 )
             values = scores(cell.rows, rule.metric)
             complete = len(values) >= (len(cell.seeds) or suite.document.seeds.count)
-            found[place] = reduced(values, rule.reduce) if complete else None
+            found[place] = (reduced(values, rule.reduce) or 0.0, mean(values) or 0.0) if complete else None
     return found
 
 
@@ -202,49 +219,56 @@ def _normalised(
     suite: Suite, key: LineKey, cells: Mapping[str, CellRows], told: Summary, bases: _Bases
 ) -> dict[str, float | None]:
     rule = suite.leaderboard
-    nothing: dict[str, float | None] = {"normalised": None, "normalised_low": None, "normalised_high": None}
+    nothing = dict.fromkeys(("normalised", "normalised_low", "normalised_high", "normalised_mean"))
     divisors = [bases.get((key.block, _world(cells[name]))) for name in sorted(cells)]
-    if told.status != "complete" or any(divisor is None or divisor <= 0 for divisor in divisors):
+    found = [scores(cells[name].rows, rule.metric) for name in sorted(cells)]
+    if told.status != "complete" or any(divisor is None or min(divisor) <= 0 for divisor in divisors):
         return nothing
-    strata = [
-        [value / divisor for value in scores(cells[name].rows, rule.metric)]
-        for name, divisor in zip(sorted(cells), divisors, strict=True)
-        if divisor is not None
-    ]
+    by = [divisor for divisor in divisors if divisor is not None]
+    strata = [[value / base for value in values] for values, (base, _) in zip(found, by, strict=True)]
     pooled = [value for stratum in strata for value in stratum]
+    plain = [value / base for values, (_, base) in zip(found, by, strict=True) for value in values]
     interval = bootstrap_interval(strata, _name(suite, key) + "/normalised", how=rule.reduce) or (None, None)
     return {
         "normalised": rounded(reduced(pooled, rule.reduce)),
         "normalised_low": rounded(interval[0]),
         "normalised_high": rounded(interval[1]),
+        "normalised_mean": rounded(mean(plain)),  # means over means, as papers print them
     }
 
 
-def _published(
-    published: Mapping[PublishedKey, Published],
-    cells: Mapping[str, CellRows],
-    mean: float | None,
-    normalised: float | None,
-) -> dict[str, Any]:
-    """The printed figure of a line; the difference is of means, or of normalised scores where such was printed."""
+@dataclass(frozen=True)
+class _Printed:
+    """A suite's printed figures by what they stand for, and what one over all environments and deltas is over."""
+
+    rows: Mapping[PublishedKey, Published]
+    environments: frozenset[str] = frozenset()
+    deltas: frozenset[float | str] = frozenset()
+
+    @classmethod
+    def of(cls, suite: Suite) -> _Printed:
+        rows = by_key(suite.published)
+        if not any(ALL in (row.environment, row.delta) for row in suite.published):
+            return cls(rows)
+        cells = expand(load_suite(str(suite.path)), support=False)
+        keys = [cell.published_key for cell in cells if cell.cell.interaction.execution != "instant"]
+        return cls(rows, frozenset(key[0] for key in keys), frozenset(key[2] for key in keys))
+
+    def beside(self, cells: Mapping[str, CellRows]) -> Published | None:
+        """The figure of a line of one cell, or of one method over exactly what the printed average is over."""
+        environments, methods, deltas = map(set, zip(*(c.published_key for c in cells.values()), strict=True))
+        if len(cells) == 1:
+            return self.rows.get(next(iter(cells.values())).published_key)
+        if len(methods) != 1 or environments != self.environments or deltas != self.deltas:
+            return None
+        return self.rows.get((ALL, methods.pop(), ALL))
+
+
+def _published(row: Published | None, mean: float | None, normalised: float | None) -> dict[str, Any]:
+    """The printed figure of a line; the difference is of means, or of normalised means where such was printed."""
     names = ("mean", "spread", "spread_kind", "ticks", "metric")
-    row = published.get(_published_key(cells))
-    out = {
-        f"published_{name}": rounded(value) if isinstance(value := getattr(row, name, None), float) else value
-        for name in names
-    }
+    values = {name: getattr(row, name, None) for name in names}
+    out = {f"published_{n}": rounded(value) if isinstance(value, float) else value for n, value in values.items()}
     ours = None if row is None else rounded(normalised if row.metric == NORMALISED else mean)
     # First rounded, then subtracted: a difference near 0 would show the last bits.
     return {**out, "difference": None if row is None or ours is None else rounded(ours - row.mean)}
-
-
-def _published_key(cells: Mapping[str, CellRows]) -> PublishedKey:
-    """What a line of one cell, or of all environments or deltas of one method, answers to."""
-    environments, methods, deltas = (
-        set(values) for values in zip(*(c.published_key for c in cells.values()), strict=True)
-    )
-
-    def one(values: set[Any], many: Any) -> Any:
-        return values.pop() if len(values) == 1 else many
-
-    return (one(environments, ALL), one(methods, ""), one(deltas, ALL))

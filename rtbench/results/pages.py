@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -108,8 +109,8 @@ def to_page(board: Leaderboard) -> str:
         profile, budget, clock, machine = block
         title = f"## {profile}: {budget}" + (f", {clock} clock" if clock != "virtual" else "")
         out += [title + (f", {machine}" if machine else ""), ""]
-        out += _table(board.group_by, [line for line in board.lines if _block(line) == block])
-        out.append("")
+        lines = [line for line in board.lines if _block(line) == block]
+        out += [*_table(board.group_by, lines), "", *_further(board.group_by, lines)]
     if board.superseded:
         out += [f"{board.superseded} rows of earlier revisions of parts are left out.", ""]
     out.append(f"Content digest: `{board.digest}`")
@@ -139,6 +140,16 @@ def _table(group_by: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[
         ]
         out.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return out
+
+
+def _further(group_by: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What learners tell beside their score (paths cut, a teacher's return), a line each."""
+    out: list[str] = []
+    for line in lines:
+        if line["further"]:
+            told = "; ".join(f"{name} {_number(value)}" for name, value in json.loads(line["further"]).items())
+            out.append(f"- {', '.join(_number(line[name]) for name in group_by)}: {told}")
+    return [*out, ""] if out else []
 
 
 def plus_minus(value: float | None, spread: float | None) -> str:

@@ -144,18 +144,26 @@ def test_random_streams_are_named_by_the_path():
     assert finished("episode", 1) != finished("episode", 2)
 
 
-def test_a_drawn_delta_is_a_lognormal_around_it_floored_at_one_step():
-    """δ = 2, cv 0.5, steps of 10 ms: ticks have mean 20 ms and spread 10 ms, none below 10 ms."""
+def test_a_drawn_delta_takes_whole_steps_at_least_one():
+    """δ = 2, cv 0.5, steps of 10 ms: a lognormal of mean 20 ms and spread 10 ms, rounded to tens, none below 10 ms."""
     met = interaction(execution="pipelined", delta=2.0, delta_cv=0.5)
     times = timing(met, 3, 0.01)
     model = times.model(0)
     assert model is not None
     assert model.mean_ns() == pytest.approx(20e6)
     drawn = model.draw_block(0, 20_000)
-    assert drawn.min() == 10_000_000
     raw = LatencyModel(times.source, 0).draw_block(0, 20_000)
-    assert np.array_equal(drawn, np.maximum(raw, 10_000_000))
+    assert np.array_equal(drawn, np.maximum(np.floor(raw / 1e7 + 0.5), 1) * 1e7)
     assert raw.std() / raw.mean() == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_little_spread_changes_little():
+    """The age of what is read when cv tends to 0 tends to δ's own: no action waits for the grid of steps."""
+    ages = []
+    for cv in (0.0, 0.01):
+        timeline = timeline_of(interaction(execution="pipelined", delta=2.0, delta_cv=cv), 1, 0.01, 400, 0)
+        ages.append(timeline.source.tolist())
+    assert ages[0] == ages[1]
 
 
 def test_a_drawn_delta_of_layers_in_sequence_is_their_sum():

@@ -11,9 +11,12 @@ from helpers.cells import interaction, small_cell
 from helpers.plain_actor import plain_head
 
 from rtbench.cell import Budget, RunBatch
+from rtbench.errors import SuiteError
 from rtbench.learners.checkpoint import CheckpointFolder
 from rtbench.learners.distillation_program import teacher_batch
+from rtbench.learners.sac import SAC
 from rtbench.plugins import build, use
+from rtbench.suites.identity import cell_id
 
 SMALL = {"teacher_ticks": 60, "teacher_learning_starts": 40, "batch_size": 8, "learning_starts": 20}
 BUDGET = Budget(steps=60, unit="ticks", eval_every=30, eval_episodes=1, final_eval_episodes=2)
@@ -107,3 +110,12 @@ def test_a_student_comes_to_act_as_its_teacher():
             mean = one.actor.head(window, t["window_actions"][:, 0], t["since"][:, 0]).chunk(2, dim=-1)[0]
             errors.append((mean.tanh() - one.advice(t["observations"][:, 0])).square().mean().item())
     assert np.mean(errors[-50:]) < 0.5 * np.mean(errors[:50])
+
+
+def test_another_teacher_is_another_run(monkeypatch):
+    """SAC's revision is part of the identity of what is distilled from it; an earlier name is refused."""
+    before = cell()
+    monkeypatch.setattr(SAC, "revision", SAC.revision + 1)
+    assert cell_id(cell()) != cell_id(before)
+    with pytest.raises(SuiteError, match="parts of the teacher have changed"):
+        build(before.learner).make(RunBatch(before, (3,)))

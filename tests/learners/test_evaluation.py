@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from helpers.cells import interaction, small_cell
 
 from rtbench.cell import Budget, RunBatch
 from rtbench.errors import SuiteError
 from rtbench.learners.checkpoint import CheckpointFolder
-from rtbench.learners.evaluation import Evaluation
+from rtbench.learners.evaluation import WHOLE, Evaluation
 from rtbench.learners.policy import evaluate
 from rtbench.plugins import build
 
@@ -63,8 +62,8 @@ def test_cuts_are_evaluated_last_and_made_only_then():
         made.append(True)
         return [Scripted(2.0)]
 
-    evaluation = Evaluation(BUDGET, [Scripted(1.0)], {"observation->head": cut})
-    for _ in range(3):
+    evaluation = Evaluation(BUDGET, [Scripted(1.0)], {WHOLE: lambda: [Scripted(1.0)], "observation->head": cut})
+    for _ in range(6):
         evaluation.advance_final()
     assert not made
     assert not evaluation.done
@@ -73,9 +72,9 @@ def test_cuts_are_evaluated_last_and_made_only_then():
     assert evaluation.extras(0) == pytest.approx(
         {
             "rtbench/whole": 2.0,
-            "rtbench/whole, sd": np.std([1, 2, 3]),
+            "rtbench/whole, sd": 1.0,
             "rtbench/cut observation->head": 4.0,
-            "rtbench/cut observation->head, sd": np.std([2, 4, 6]),
+            "rtbench/cut observation->head, sd": 2.0,
         }
     )
 
@@ -107,6 +106,7 @@ def test_a_trained_policys_cuts_are_what_probing_its_file_gives(tmp_path):
     assert extras[0] == extras[1]
     (policy,) = program.policies(["0" * 64])
     graph = program.graph
+    assert extras[0]["rtbench/whole"] == evaluate(policy, 2, phase="evaluate").mean
     for edge in ("obs->policy", "layer1->head"):
         found = evaluate(policy, 2, parameters=cut(graph, policy.parameters, edge), phase="evaluate")
         assert extras[0][f"rtbench/cut {edge}"] == found.mean

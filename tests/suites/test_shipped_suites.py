@@ -49,7 +49,8 @@ def test_suites_share_runs() -> None:
     assert ids["mujoco-skips"] <= ids["mujoco-delta"]
     assert len(ids["mujoco-layers"] - ids["mujoco-delta"]) == 3 * 4 * 5
     assert len(ids["mujoco-sequential"] - ids["mujoco-delta"]) == 4 * 5
-    assert len(ids["mujoco-dropout"] - ids["mujoco-delta"]) == 7 * 5
+    assert len(ids["mujoco-dropout"] - ids["mujoco-delta"]) == 10 * 5
+    assert len(ids["ant-cut-paths"] & ids["mujoco-delta"]) == 0
     assert len(ids["mujoco-action-repeat"] - ids["mujoco-delta"]) == 2 * 4 * 5
 
 
