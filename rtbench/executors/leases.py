@@ -92,7 +92,7 @@ class Leases:
     def acquire(self, run_id: str) -> Held | None:
         """The run's lease, or None while another holder has it."""
         fence = highest(self._store, run_id)
-        if fence and not self._free(key(run_id, fence)):
+        if not self._may_take(run_id, fence):
             return None
         held = Held(self._store, run_id, fence + 1, Lease(self._holder, 0, self._lease_s), self._clock)
         try:
@@ -104,6 +104,10 @@ class Leases:
 
     def acquire_all(self, run_ids: Sequence[str]) -> list[Held] | None:
         """The leases of all runs, in the order given, or of none; None if one is busy."""
+        # All are looked at before any is taken: the time of those that are silent runs at once, not one after another.
+        may_take = [self._may_take(run_id, highest(self._store, run_id)) for run_id in run_ids]
+        if not all(may_take):
+            return None
         held: dict[str, Held] = {}
         try:
             for run_id in sorted(run_ids):  # in one order everywhere, so that of two runners one gets all
@@ -121,6 +125,9 @@ class Leases:
         """Who has the run, in words."""
         lease = current(self._store, run_id)
         return f"{lease.holder.host}, pid {lease.holder.pid}" if lease else "unreadable lease"
+
+    def _may_take(self, run_id: str, fence: int) -> bool:
+        return not fence or self._free(key(run_id, fence))
 
     def _free(self, name: str) -> bool:
         """Whether the lease under this key is released, its holder dead, or itself unchanged for its whole length."""

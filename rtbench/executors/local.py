@@ -17,8 +17,9 @@ from rtbench.executors.jobs import Job, StatePaths
 from rtbench.executors.leases import Held, Lost
 from rtbench.executors.preload import modules, start_method
 from rtbench.executors.processes import Child, Processes
-from rtbench.executors.recording import PROCESS_DIED
+from rtbench.executors.recording import NO_ROOM, PROCESS_DIED
 from rtbench.executors.stopping import Stopping
+from rtbench.files import Refused
 from rtbench.parts import Executor, param
 from rtbench.results.store import FolderStore
 
@@ -113,7 +114,8 @@ class LocalExecution:
                     self._turn()
                 if self._stopping:
                     self._stop()
-            except RtbenchError:  # the state cannot be written any more, say: what runs may still end in order
+            except (RtbenchError, OSError):
+                # The state cannot be written any more, say: what runs may still end in order.
                 self._stopping.ask()
                 self._stop()
                 raise
@@ -204,6 +206,8 @@ class LocalExecution:
                     lease.beat()
         except Lost:
             work.child.send(signal.SIGKILL)
+        except Refused:  # a file system that is away for a moment; its next beat may come through
+            pass
 
     # ---- ends ------------------------------------------------------------------------------------------------------
 
@@ -226,6 +230,8 @@ class LocalExecution:
         elif work.hung:
             limit = f"{job.wall_limit_s:g} s and {HANG_S:g} s more"
             self._record(work, Verdict("timeout", f"did not return from a call within its wall limit of {limit}"))
+        elif code == NO_ROOM:
+            self._record(work, Verdict("interrupted", f"its row could not be written{self._last_error(job)}"))
         elif not self._stopping:
             self._record(work, Verdict("failed", self._death(job, code), PROCESS_DIED))
         elif work.child.pid is not None:
@@ -248,6 +254,9 @@ class LocalExecution:
         left = self._claims.unsettled(work.planned, elsewhere=False)  # of a batch it may have written some
         job = self._claims.current(left) if left else None
         if left is None or job is None:
+            _release(work.held)
+            if left is not None:
+                self._claims.busy(left)
             return
         leases = {lease.run_id: lease for lease in work.held}
         held = [leases[run_id] for run_id in left.run_ids]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,8 @@ from rtbench.results.schema import Row
 from rtbench.results.store import KeyTaken
 
 DIVERGED = "training diverged: a score is not a finite number"
+NO_ROOM = 74
+"""Exit code of a worker whose rows themselves could not be written."""
 PROCESS_DIED = "ProcessDied"
 """The error type of rows that are written for a process that could not write them."""
 
@@ -77,12 +80,21 @@ def commit(rows: RowStore, row: dict[str, Any]) -> dict[str, Any]:
         try:
             rows.write(row)
         except KeyTaken:
-            known = rows.attempt(row["run_id"], row["attempt"])
+            known = _settled(rows, row["run_id"], row["attempt"])
             if known is not None and known["status"] == "ok":
                 return known
             row = {**row, "attempt": row["attempt"] + 1}
         else:
             return row
+
+
+def _settled(rows: RowStore, run_id: str, attempt: int) -> Row | None:
+    """The row under a name that is taken; where links do not exist, the name is there a moment before its content."""
+    for pause_s in (0.0, 0.1, 0.5, 1.0):
+        time.sleep(pause_s)
+        if (row := rows.attempt(run_id, attempt)) is not None:
+            return row
+    return None
 
 
 def standing(rows: RowStore, run_id: str, first: int, retries: int) -> Row | int:
@@ -91,9 +103,11 @@ def standing(rows: RowStore, run_id: str, first: int, retries: int) -> Row | int
     All runners together try a run that fails `retries` times more, each attempt under the next free number.
     """
     attempt, failures = first, 0
-    while (row := rows.attempt(run_id, attempt)) is not None:
-        failures += row["status"] == "failed"
-        if row["status"] in ("ok", "timeout") or failures > retries:
-            return row
+    while rows.taken(run_id, attempt):
+        row = rows.attempt(run_id, attempt)
+        if row is not None:  # a damaged one counts as nothing but its number
+            failures += row["status"] == "failed"
+            if row["status"] in ("ok", "timeout") or failures > retries:
+                return row
         attempt += 1
     return attempt

@@ -108,6 +108,7 @@ def _become(task: dict[str, Any], descriptors: list[int]) -> None:
         parent = os.getppid()
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with tempfile.TemporaryFile() as given:
             given.write(json.dumps(task).encode())
             given.seek(0)
@@ -172,6 +173,8 @@ def main() -> int:
     """Entry point of the warm parent."""
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever asks a whole group to stop asks this one, too: it ends after its workers, when the runner hangs up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection = socket.socket(fileno=int(sys.argv[1]))
     preload(["rtbench.executors.worker", *sys.argv[2].split(",")] if sys.argv[2] else [])
     gc.collect()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from rtbench.executors.hooks import Hooks
 from rtbench.executors.jobs import Job, StatePaths
 from rtbench.executors.leases import Heart, Held, Holder, Lost, held_from
-from rtbench.executors.recording import DIVERGED, PROCESS_DIED, Recorder
+from rtbench.executors.recording import DIVERGED, NO_ROOM, PROCESS_DIED, Recorder
 from rtbench.files import CannotWrite, Refused
 from rtbench.learners.base import Outcome
 from rtbench.parts import canonical_json
@@ -45,6 +45,10 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory"
 
 class Interrupted(Exception):
     """The process was asked to stop."""
+
+
+class OverWallLimit(Exception):
+    """The run's time is up. Not TimeoutError, which an environment's own troubles are."""
 
 
 class Diverged(Exception):
@@ -108,7 +112,7 @@ class Worker:
             raise
         except Interrupted:
             return self.finish("interrupted", "asked to stop; run the same command again to continue") or INTERRUPTED
-        except TimeoutError as error:
+        except OverWallLimit as error:
             return self.finish("timeout", str(error))
         except Diverged:
             return self.finish("failed", DIVERGED, error_type="Diverged")
@@ -163,7 +167,7 @@ class Worker:
                 raise Interrupted
             if self.wall_s > self.job.wall_limit_s:
                 self._save(program, folder)
-                raise TimeoutError(f"did not finish within its wall limit of {self.job.wall_limit_s:g} s")
+                raise OverWallLimit(f"did not finish within its wall limit of {self.job.wall_limit_s:g} s")
             if now - told_at >= PROGRESS_SECONDS:
                 self._progress(program, (program.done_units - told_units) / (now - told_at))
                 told_at, told_units = now, program.done_units
@@ -241,7 +245,7 @@ class Worker:
         if status in ("ok", "failed") and error_type != PROCESS_DIED:  # all others can go on from their checkpoint
             from rtbench.learners.checkpoint import CheckpointFolder
 
-            CheckpointFolder(self.paths.checkpoint).remove()
+            CheckpointFolder(self.paths.checkpoint, max(lease.fence for lease in self._leases)).remove()
         with contextlib.suppress(OSError):
             (self.paths.root / self.paths.progress).unlink(missing_ok=True)
         self.tell("finished", runs=told)
@@ -283,6 +287,9 @@ def main() -> int:
         return worker.finish(task["status"], task["reason"], error_type=task["error_type"], wall_s=task["wall_s"])
     except Lost:
         return LOST
+    except Refused as error:
+        sys.stderr.write(f"{error.message} ({error.place})\n")
+        return NO_ROOM
     finally:
         heart.stop()
         for lease in leases:

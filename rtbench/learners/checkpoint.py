@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from rtbench.learners.packing import pack, unpack
 if TYPE_CHECKING:
     from rtbench.learners.base import Program
 
-FORMAT = 3
+FORMAT = 4
 KEEP = 2
 UNREADABLE = ".unreadable"
 """What is added to the name of a file that is set aside."""
@@ -76,8 +75,13 @@ class CheckpointFolder:
         return None
 
     def remove(self) -> None:
-        """Delete all of it: the run's row is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete it: the run's row is written. What a successor writes is left alone."""
+        for path in self.folder.glob("*"):
+            found = _OURS.fullmatch(path.name)
+            if found and int(found["fence"]) <= self._fence:
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def _next(self) -> str:
         self._number += 1

@@ -100,7 +100,7 @@ class DistillationProgram:
         return self.evaluation.done
 
     def advance(self) -> None:
-        """One unit of training, or one evaluation episode per run, of the teacher first."""
+        """One unit of training, or one evaluation episode of one run, of the teacher first."""
         if not self.teacher.done:
             self.teacher.advance()
         elif self.evaluation.running:

@@ -1,7 +1,7 @@
 """Evaluating what is being trained: a curve while it trains, a final score, and the score with edges cut.
 
-One `advance` is one episode of every run. Evaluation has worlds and random streams of its own, so that how often it is
-made changes nothing in training.
+One `advance` is one episode of one run, so that a signal is answered soon. Evaluation has worlds and random streams of
+its own, so that how often it is made changes nothing in training.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Evaluation:
         return len(self._final) == 1 + len(self._cuts) and all(map(self._enough, self._final.values()))
 
     def _enough(self, found: Episodes) -> bool:
-        return len(found[0]) >= self._budget.final_eval_episodes
+        return len(found[-1]) >= self._budget.final_eval_episodes  # runs take turns, the last one comes last
 
     def after(self, units: int) -> None:
         """Begin a point of the curve if one is due after so many units of training."""
@@ -64,7 +64,7 @@ class Evaluation:
         """An episode of the point under way, which stands for `units` of training."""
         assert self._current is not None
         self._episode("", self._current)
-        if len(self._current[0]) >= self._budget.eval_episodes:
+        if len(self._current[-1]) >= self._budget.eval_episodes:
             returns = [float(np.mean([total for total, _ in episodes])) for episodes in self._current]
             self.curve.append((units, returns))
             self._current = None
@@ -83,9 +83,10 @@ class Evaluation:
         return self._loops[name]
 
     def _episode(self, name: str, found: Episodes) -> None:
-        for own, loop in zip(found, self._of(name), strict=True):
-            total = loop.run_episode()
-            own.append([total, float(loop.lengths[-1])])
+        run = min(range(len(found)), key=lambda index: len(found[index]))
+        loop = self._of(name)[run]
+        total = loop.run_episode()
+        found[run].append([total, float(loop.lengths[-1])])
 
     # ---- telling ---------------------------------------------------------------------------------------------------
 

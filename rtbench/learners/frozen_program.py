@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FrozenProgram:
-    """One `advance` is one episode per run; the first `eval_episodes` are the curve's one point, at step 0."""
+    """One `advance` is one episode of one run; the first `eval_episodes` are the curve's one point, at step 0."""
 
     def __init__(self, batch: RunBatch, params: Params, where: str) -> None:
         self._cell, self._p, self._where = batch.cell, params, where
@@ -100,7 +100,7 @@ class FrozenProgram:
 
     @property
     def _episodes(self) -> int:
-        return len(self.loops[0].returns)
+        return min(len(loop.returns) for loop in self.loops)
 
     @property
     def done(self) -> bool:
@@ -108,9 +108,8 @@ class FrozenProgram:
         return self._episodes >= self._cell.budget.eval_episodes + self._cell.budget.final_eval_episodes
 
     def advance(self) -> None:
-        """One episode per run."""
-        for loop in self.loops:
-            loop.run_episode()
+        """One episode of the run that has had fewest."""
+        min(self.loops, key=lambda loop: len(loop.returns)).run_episode()
 
     # ---- telling ---------------------------------------------------------------------------------------------------
 

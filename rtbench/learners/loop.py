@@ -286,6 +286,7 @@ class Loop:
             "returns": list(self.returns),
             "lengths": list(self.lengths),
             "rng": self._rng.bit_generator.state,
+            "acting": self.acting.state(),  # also between episodes: random layers go on drawing
         }
         if self._over:
             return state
@@ -297,7 +298,6 @@ class Loop:
             "initial": self._initial,
             "source": self._source,
             "last_fresh": self._last_fresh,
-            "acting": self.acting.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -306,6 +306,7 @@ class Loop:
         self.tally = Tally.restored(state["tally"])
         self.returns, self.lengths = list(state["returns"]), list(state["lengths"])
         self._rng.bit_generator.state = state["rng"]
+        self.acting.restore(state["acting"])
         self._over = True
         if state["over"]:
             return
@@ -324,4 +325,3 @@ class Loop:
         self._last = None if state["last"] is None else np.asarray(state["last"], np.float32)
         self._initial = None if state["initial"] is None else np.asarray(state["initial"], np.float32)
         self._source, self._last_fresh = state["source"], state["last_fresh"]
-        self.acting.restore(state["acting"])

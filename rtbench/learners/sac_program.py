@@ -141,7 +141,7 @@ class SACProgram:
         return self.evaluation.done
 
     def advance(self) -> None:
-        """One unit of training, or one evaluation episode per run."""
+        """One unit of training, or one evaluation episode of one run."""
         if self.evaluation.running:
             self.evaluation.advance(self._done_units)
             return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtbench.errors import InvalidResults
+from rtbench.files import Refused
 from rtbench.parts import canonical_json
 from rtbench.results.schema import Row, normal_row
 from rtbench.results.store import Store
@@ -39,11 +40,19 @@ class RowStore:
         return key
 
     def attempt(self, run_id: str, attempt: int) -> Row | None:
-        """The row of one attempt; None if there is none or it cannot be read."""
+        """The row of one attempt; None if there is none or what is there is no row. CannotRead if it cannot be had."""
         try:
             return self._read(_key(run_id, attempt))
-        except (InvalidResults, OSError, KeyError):
+        except (InvalidResults, KeyError):
             return None
+
+    def taken(self, run_id: str, attempt: int) -> bool:
+        """Whether anything, a row or what was one, is under the attempt's name."""
+        try:
+            self.store.read(_key(run_id, attempt))
+        except KeyError:
+            return False
+        return True
 
     def stream(
         self,
@@ -70,7 +79,7 @@ class RowStore:
             for number in sorted(numbers, reverse=newest):
                 try:
                     row = self._read(_key(run_id, number))
-                except (InvalidResults, OSError, KeyError) as error:
+                except (InvalidResults, Refused, KeyError) as error:
                     problems.append(f"{_key(run_id, number)}: {getattr(error, 'message', error)}")
                     continue
                 yield row if columns is None else _kept(row, columns, same)

@@ -45,13 +45,15 @@ class FolderStore:
         self.path, self._kind = Path(path), kind
 
     def read(self, key: str) -> bytes:
-        """The file's content; KeyError if there is none."""
+        """The file's content; KeyError if there is none, CannotRead if it cannot be had now."""
         if not _KEY.fullmatch(key):  # the name of a foreign file, say: nothing was ever written under it
             raise KeyError(key)
         try:
             return (self.path / key).read_bytes()
         except FileNotFoundError:
             raise KeyError(key) from None
+        except OSError as error:
+            raise files.CannotRead(error, self.path / key) from error
 
     def list(self, prefix: str = "") -> Keys:
         """Keys that begin with `prefix`, sorted; files being written aside are no keys."""
@@ -79,6 +81,8 @@ class FolderStore:
             entries = list(os.scandir(folder))
         except (FileNotFoundError, NotADirectoryError):
             return
+        except OSError as error:
+            raise files.CannotRead(error, folder) from error
         for entry in entries:
             name = f"{prefix}/{entry.name}" if prefix else entry.name
             if entry.name.startswith("."):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers.distribution import write_distribution
-from helpers.executors_common import command, finished, only_row, run, suite
+from helpers.executors_common import command, eventually, finished, only_row, run, suite
 
 from rtbench.results.rows import RowStore
 from rtbench.results.schema import outcome_difference
@@ -98,6 +98,33 @@ def test_interrupted_runner_keeps_everything(tmp_path, uninterrupted, number, ba
     code, out, err = run(path, state)
     assert code == 0, out + err
     assert outcome_difference(uninterrupted, only_row(state)) == []
+
+
+def test_a_whole_group_that_is_asked_to_stop_loses_nothing(tmp_path, uninterrupted):
+    """As a batch system does it: SIGTERM to the runner, the warm parent and the worker at once."""
+    path, state = suite(tmp_path, steps=3000), tmp_path / "state"
+    process = command("run", path, "--state", state, RTBENCH_CHECKPOINT_SECONDS="1000")
+    assert eventually(lambda: any(told["done_units"] > 300 for told in progress(state)))
+    for pid in [*descendants(process.pid), process.pid]:
+        os.kill(pid, signal.SIGTERM)
+    code, out, err = finished(process, timeout=60)
+    assert code == 130, out + err
+    assert "asked to stop; run the same command again" in only_row(state)["reason"]
+    assert list(Path(state).glob("checkpoints/*/state-*.pt")), "no checkpoint was due: it was written on being asked"
+    code, out, err = run(path, state)
+    assert code == 0, out + err
+    assert "continues at" in err
+    assert outcome_difference(uninterrupted, only_row(state)) == []
+
+
+def progress(state):
+    return [json.loads(path.read_text()) for path in Path(state).glob("progress/*.json")]
+
+
+def descendants(pid):
+    """Process ids of all that descend from a process."""
+    children = [int(found) for found in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*children, *(deeper for child in children for deeper in descendants(child))]
 
 
 BROKEN = """

@@ -28,6 +28,7 @@ CASES = {
     "noisy": (interaction("sequential", 0.0, latency=NOISY), {"augmentation": "in-flight"}, {}),
     "staggered": (interaction("sequential", 1.0, scheduler="staggered-max", processes=3), {}, {}),
     "small-replay": (interaction(delta=1.0), {}, {"replay_size": 64}),
+    "dropout": (interaction(delta=1.0), {"skips": "from-obs", "dropout": 0.3}, {}),
 }
 BUDGET = Budget(steps=150, unit="ticks", eval_every=60, eval_episodes=2, final_eval_episodes=2)
 
