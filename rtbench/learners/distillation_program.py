@@ -15,7 +15,7 @@ from rtbench.learners.base import Outcome
 from rtbench.learners.evaluation import Evaluation
 from rtbench.learners.policy import Policy, graph_columns, mean_action
 from rtbench.learners.sac_networks import Actor
-from rtbench.learners.worlds import Sampling, Worlds, new_loop, views
+from rtbench.learners.worlds import Sampling, Worlds, new_loop, policies, views
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build, use
 from rtbench.seeds import derive, generator
@@ -50,7 +50,7 @@ class DistillationProgram:
     """One `advance` is one unit of the teacher's program, until that is done, then one of the student's."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
-        self._cell, self._seeds, self._p = batch.cell, batch.seeds, params
+        self._batch, self._cell, self._seeds, self._p = batch, batch.cell, batch.seeds, params
         cell, p = batch.cell, params
         spec = build(cell.environment).spec()
         if not spec.continuous:
@@ -154,10 +154,7 @@ class DistillationProgram:
 
     def policies(self, run_ids: Sequence[str]) -> list[Policy]:
         """The students."""
-        return [
-            Policy(self._cell, seed, run_id, views(self.actor, run), start=self._p.start)
-            for run, (seed, run_id) in enumerate(zip(self._seeds, run_ids, strict=True))
-        ]
+        return policies(self._batch, self.actor, run_ids)
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from rtbench.learners.sac_networks import (
     squashed,
     squashed_gradient,
 )
-from rtbench.learners.worlds import Sampling, Worlds, new_loop, views
+from rtbench.learners.worlds import Sampling, Worlds, new_loop, policies, views
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
 from rtbench.seeds import derive, generator
@@ -43,7 +43,7 @@ class SACProgram:
     """Trains; one `advance` is one unit of the budget (its ticks and its update) or one episode of evaluation."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
-        self._cell, self._seeds, self._p = batch.cell, batch.seeds, params
+        self._batch, self._cell, self._seeds, self._p = batch, batch.cell, batch.seeds, params
         cell, p, runs = batch.cell, params, len(batch.seeds)
         environment = build(cell.environment)
         spec = environment.spec()
@@ -204,10 +204,7 @@ class SACProgram:
 
     def policies(self, run_ids: Sequence[str]) -> list[Policy]:
         """What every run has learnt."""
-        return [
-            Policy(self._cell, seed, run_id, views(self.actor, run), start=self._p.start)
-            for run, (seed, run_id) in enumerate(zip(self._seeds, run_ids, strict=True))
-        ]
+        return policies(self._batch, self.actor, run_ids)
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

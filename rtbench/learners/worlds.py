@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rtbench.interaction.timing import timeline_of
 from rtbench.learners.loop import Loop
+from rtbench.learners.policy import Policy
 from rtbench.learners.replay import Replay, Sample
 from rtbench.plugins import build
 from rtbench.seeds import derive
@@ -43,6 +44,14 @@ def views(actor: Actor, run: int) -> dict[str, dict[str, Array]]:
         name: {"weight": layer["weight"][run].numpy(), "bias": layer["bias"][run, 0].numpy()}
         for name, layer in actor.parameters.items()
     }
+
+
+def policies(batch: RunBatch, actor: Actor, run_ids: Sequence[str]) -> list[Policy]:
+    """What every run has learnt, as values of their own."""
+    return [
+        Policy(batch.cell, seed, run_id, views(actor, run), start=actor.start)
+        for run, (seed, run_id) in enumerate(zip(batch.seeds, run_ids, strict=True))
+    ]
 
 
 def new_loop(
