@@ -288,7 +288,7 @@ def main() -> int:
     except Lost:
         return LOST
     except Refused as error:
-        sys.stderr.write(f"{error.message} ({error.place})\n")
+        sys.stderr.write(f"{error.message} ({error.place}); {error.hint}\n")
         return NO_ROOM
     finally:
         heart.stop()
