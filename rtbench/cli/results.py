@@ -1,4 +1,4 @@
-"""`rtbench report`, `rtbench leaderboard build|check`, `rtbench results export|check`: from rows to tables."""
+"""`rtbench leaderboard build|check`, `rtbench results export|check`: from rows to leaderboards and submissions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtbench.cli.output import JsonOption, emit, line, note, table
+from rtbench.cli.output import JsonOption, emit, line, note
 from rtbench.errors import InvalidResults, RtbenchError, SuiteError
 
 if TYPE_CHECKING:
     from rtbench.results.figure_files import Form
     from rtbench.results.figures import Figure
     from rtbench.results.leaderboard import Leaderboard
-    from rtbench.results.report import Report, ReportLine
     from rtbench.results.schema import Row
-    from rtbench.suites.expand import SuiteCell
     from rtbench.suites.model import Suite
-    from rtbench.suites.published import Published
 
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's name, or a path that ends in .toml.")]
 SuiteChoice = Annotated[
@@ -39,147 +36,12 @@ leaderboard = typer.Typer(help="Rebuild leaderboards from committed rows, or che
 results = typer.Typer(help="Turn local rows into a submission, or check submissions.", no_args_is_help=True)
 
 
-def report(
-    suite: SuiteArgument,
-    profile: Annotated[str, typer.Option(help="The suite's profile.")] = "paper",
-    state: StateOption = STATE,
-    folder: ResultsOption = RESULTS,
-    json: JsonOption = False,
-) -> None:
-    """Every cell of a suite: return with its intervals, the published figure beside it, what is missing or failed."""
-    from rtbench import plugins
-    from rtbench.results.report import build_report, columns, suite_rows
-    from rtbench.suites.added import expand_with_plugins
-    from rtbench.suites.model import load_suite
-
-    loaded = load_suite(suite, profile)
-    cells, plugin_problems = expand_with_plugins(loaded)
-    manager, _ = plugins.hooks()
-    asked = bool(manager.hook.rtbench_report_section.get_hookimpls())  # plugins are shown whole rows
-    rows, problems = _rows(state, folder, cells, None if asked else columns(loaded.leaderboard.metric))
-    told = build_report(loaded, cells, rows)
-    sections = _sections(manager, loaded.name, suite_rows(cells, rows)) if asked else []
-    data = {"schema_version": 1, **told.data(), "problems": problems, "sections": sections}
-
-    def render() -> None:
-        _show(loaded, told)
-        for text in sections:
-            line()
-            line(text)
-        line()
-        line(_next_step(suite, told))
-
-    emit(data, json=json, render=render)
-    tell_set_aside(problems)
-    for problem in plugin_problems:
-        note(f"warning: {problem}")
-
-
-def _rows(
-    state: Path, folder: Path, cells: Sequence[SuiteCell], columns: Sequence[str] | None
-) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """Rows of the cells' runs in the local state and in submissions, and what could not be read."""
-    from rtbench.results.rows import RowStore
-    from rtbench.results.store import FolderStore
-    from rtbench.results.submissions import readable_submissions
-
-    runs = {run for cell in cells for run in cell.run_ids}
-    scan = RowStore(FolderStore(state)).scan(wanted=runs.__contains__, columns=columns, newest=True)
-    problems = [f"{state}/{problem}" for problem in scan.problems]
-    submitted = readable_submissions(folder / "submissions", problems, columns)
-    return [*scan.rows, *(row for row in submitted if row["run_id"] in runs)], problems
-
-
 def tell_set_aside(problems: Sequence[str], but: str = "not counted") -> None:
     """Name the files of rows that could not be used, and say what to do about them."""
     for problem in problems:
         note(f"warning: set aside, {but}: {problem}")
     if problems:
         note("  next: put these files back from a copy, or move them away; runs without a result start anew")
-
-
-def _sections(manager: Any, suite: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What plugins add to the report; a hook that fails is named and stops nothing."""
-    from rtbench import plugins
-
-    given = {"suite": suite, "rows": [dict(row) for row in rows]}
-    answers, problems = plugins.call_each(manager.hook.rtbench_report_section, given)
-    for problem in problems:
-        note(f"warning: {problem}")
-    return [str(answer) for answer in answers if answer]
-
-
-def _show(suite: Suite, told: Report) -> None:
-    budget = told.budget
-    line(f"{suite.title} ({suite.name}, profile {suite.profile}: {budget['steps']:,} {budget['unit']}, {told.metric})")
-    if suite.source:
-        line(f"after: {suite.source}")
-    for environment in dict.fromkeys(entry.environment for entry in told.lines):
-        lines = [entry for entry in told.lines if entry.environment == environment]
-        line()
-        table(_heads(lines), [_cells(entry, _heads(lines)) for entry in lines], title=environment)
-    ticks = {entry.published.ticks for entry in told.lines if entry.published and entry.published.ticks}
-    if ticks and ticks != {budget["steps"]}:
-        trained = ", ".join(f"{count:,}" for count in sorted(ticks))
-        line(f"The published figures were trained for {trained} {budget['unit']}, these for {budget['steps']:,}.")
-    for status in ("failed", "unsupported", "excluded"):
-        reasons = sorted({reason for entry in told.lines if entry.status == status for reason in entry.reasons})
-        for reason in reasons:
-            line(f"{status}: {reason}")
-
-
-def _heads(lines: Sequence[ReportLine]) -> list[str]:
-    further = [key for key in lines[0].further if len({str(entry.further[key]) for entry in lines}) > 1]
-    heads = ["delta", "execution", "method", *further, "seeds", "mean ± SE", "IQM [95 %]", "age p50"]
-    if any(entry.published for entry in lines):
-        heads += ["published", "difference"]
-    return [*heads, "status"]
-
-
-def _cells(entry: ReportLine, heads: Sequence[str]) -> list[str]:
-    from rtbench.results.pages import between, plus_minus
-
-    told, published = entry.summary, entry.published
-    values = {
-        "delta": f"{entry.delta:g}",
-        "execution": entry.execution,
-        "method": entry.method,
-        **{key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in entry.further.items()},
-        "seeds": f"{told.done}/{told.wanted}",
-        "mean ± SE": plus_minus(_short(told.mean), _short(told.standard_error)),
-        "IQM [95 %]": between(_short(told.iqm), _short(told.low), _short(told.high)),
-        "age p50": "" if told.observation_age_p50_steps is None else f"{told.observation_age_p50_steps:g}",
-        "published": _printed(published) if published else "",
-        "difference": "" if entry.difference is None else f"{_short(entry.difference):+g}",
-        "status": entry.status + (f", {told.failed} failed" if told.failed else ""),
-    }
-    return [values[head] for head in heads]
-
-
-def _printed(published: Published) -> str:
-    from rtbench.results.pages import plus_minus
-    from rtbench.suites.published import NORMALISED
-
-    kind = " (normalised)" if published.metric == NORMALISED else ""
-    return plus_minus(published.mean, published.spread) + kind
-
-
-def _short(value: float | None) -> float | None:
-    """Four significant digits, integers above a thousand."""
-    from rtbench.results.statistics import rounded
-
-    if value is None:
-        return None
-    return float(round(value)) if abs(value) >= 1000 else rounded(value, 4)
-
-
-def _next_step(suite: str, told: Report) -> str:
-    counts = told.counts
-    chosen = f"{suite} --profile {told.profile}" if told.profile != "paper" else suite
-    if counts.get("missing") or counts.get("incomplete") or counts.get("failed"):
-        open_cells = sum(counts.get(name, 0) for name in ("missing", "incomplete", "failed"))
-        return f"next: rtbench run {chosen}   ({open_cells} of {len(told.lines)} cells lack runs)"
-    return f"next: rtbench results export {suite}   (every cell is complete)"
 
 
 @leaderboard.command("build")
@@ -357,16 +219,40 @@ def _not_submitted(rows: Sequence[Row], submissions: Path, problems: list[str]) 
 
 
 @results.command("check")
-def results_check(folder: ResultsOption = RESULTS, json: JsonOption = False) -> None:
-    """Check every submission: schema, digest, identity of each row, duplicates, values that cannot be."""
+def results_check(
+    folder: ResultsOption = RESULTS,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="Also: since the merge base with this commit submissions were only added."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Check every submission: schema, digest, identity of each row, duplicates, values that cannot be, size."""
     from rtbench.results.submissions import submission_files
 
     if not folder.is_dir():
         raise SuiteError("no such folder", place=str(folder), hint="rtbench results export SUITE makes one")
     _valid(folder)
     files = submission_files(folder / "submissions")
-    emit(
-        {"schema_version": 1, "submissions": len(files), "problems": []},
-        json=json,
-        render=lambda: line(f"{len(files)} submissions checked, all are valid; next: rtbench leaderboard check"),
-    )
+    added = None if against is None else _only_added(folder / "submissions", against)
+
+    def render() -> None:
+        line(f"{len(files)} submissions checked, all are valid; next: rtbench leaderboard check")
+        if added is not None:
+            line(f"since {against} {len(added)} were added and nothing else was touched: {', '.join(added) or '–'}")
+
+    emit({"schema_version": 1, "submissions": len(files), "added": added, "problems": []}, json=json, render=render)
+
+
+def _only_added(submissions: Path, against: str) -> list[str]:
+    """The submissions added since; InvalidResults if one was changed or removed."""
+    from rtbench.results.appended import added_since
+
+    added, problems = added_since(submissions, against)
+    if problems:
+        raise InvalidResults(
+            "submissions are append-only:\n  " + "\n  ".join(problems),
+            place=str(submissions),
+            hint=f"git checkout {against} -- {submissions} puts them back; what is wrong is answered by another row",
+        )
+    return added

@@ -1,4 +1,4 @@
-"""What is wrong with a folder of submissions: schema, digests, identities, duplicates, values that cannot be."""
+"""What is wrong with a folder of submissions: schema, digests, identities, duplicates, values, size."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from rtbench.results.plausible import implausible
 from rtbench.results.schema import identity_problem, row_digest
 from rtbench.results.submissions import read_submission, submission_files
 
+LARGEST_BYTES = 16 * 2**20
+"""A submission beyond this does not belong into a repository that everybody clones; 100 runs take about 50 kB."""
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -25,7 +28,7 @@ class Checked:
 
 
 def check_submissions(folder: Path | str) -> Checked:
-    """Read and check every submission: schema and types, the digest in the name, identities, doubles, values.
+    """Read and check every submission: schema and types, the digest in the name, identities, doubles, values, size.
 
     Identities are run_id and cell_id, recomputed from the stored parts and seed. Rows of files that cannot be read are
     not there.
@@ -34,6 +37,11 @@ def check_submissions(folder: Path | str) -> Checked:
     problems: list[str] = []
     seen: dict[str, str] = {}
     for path in submission_files(folder):
+        if path.is_file() and path.stat().st_size > LARGEST_BYTES:
+            problems.append(
+                f"{path.name}: {path.stat().st_size:,} bytes, more than {LARGEST_BYTES:,} (export fewer runs)"
+            )
+            continue
         try:
             rows = read_submission(path)
         except InvalidResults as error:

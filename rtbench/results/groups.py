@@ -17,7 +17,7 @@ from rtbench.parts import PartUse, canonical_json
 from rtbench.results.schema import cell_data, row_digest
 from rtbench.suites.expand import SuiteCell, expand, missing_parts
 from rtbench.suites.identity import digest
-from rtbench.suites.match import View, field_value, interaction_view, part_view, view
+from rtbench.suites.match import View, field_value, holds, interaction_view, part_view, view
 from rtbench.suites.model import Suite, load_suite
 from rtbench.suites.published import PublishedKey
 
@@ -117,6 +117,8 @@ def group(suite: Suite, chosen: Iterable[Mapping[str, Any]]) -> Grouped:
                     superseded += 1
                     continue
             seen = view(cell.cell) if cell else row_view(row)
+            if not enters(suite, seen):
+                continue
             key = _key(suite, profile, row["budget_json"], seen, row["clock"], machine)
             if profile == NO_PROFILE:
                 key = dataclasses.replace(key, cell_id=row["cell_id"])
@@ -159,7 +161,7 @@ def _expected(suite: Suite, budgets: Iterable[str] | None = None) -> dict[str, l
     return {
         profile: expand(loaded, support=False)
         for profile, loaded in profiles.items()
-        if present is None or digest(loaded.budget.data()) in present
+        if present is None or present.intersection(digest(budget.data()) for budget in loaded.budgets)
     }
 
 
@@ -167,11 +169,18 @@ def _expect(suite: Suite, lines: Lines, profile: str, cell: SuiteCell, machines:
     """Make sure the cell has a line, on every machine class that has rows if its clock is the wall's."""
     clock = cell.cell.interaction.clock
     seen = view(cell.cell)
+    if not enters(suite, seen):
+        return
     budget_json = canonical_json(cell.cell.budget.data())
     wall = sorted(machines - {""}) or [""]
     for machine in wall if clock == "wall" else [""]:
         key = _key(suite, profile, budget_json, seen, clock, machine)
         _cell_rows(lines, key, cell.cell_id, seen, cell)
+
+
+def enters(suite: Suite, seen: View) -> bool:
+    """Whether a cell is one of those that the leaderboard is about (`leaderboard.only`)."""
+    return not suite.leaderboard.only or any(holds(match, seen) for match in suite.leaderboard.only)
 
 
 def _cell_rows(lines: Lines, key: LineKey, cell_id: str, seen: View, cell: SuiteCell | None) -> CellRows:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rtbench.errors import InvalidResults
 from rtbench.parts import canonical_json
-from rtbench.results.groups import NO_PROFILE, CellRows, LineKey, Lines, choose, group
+from rtbench.results.groups import NO_PROFILE, CellRows, LineKey, Lines, choose, enters, group
 from rtbench.results.statistics import bootstrap_interval, mean, reduced, rounded
 from rtbench.results.summary import Summary, scores, summarise
-from rtbench.suites.document import FigureTable
+from rtbench.suites.document import FigureTable, Match
 from rtbench.suites.expand import expand
 from rtbench.suites.identity import digest
-from rtbench.suites.match import holds
+from rtbench.suites.match import holds, view
 from rtbench.suites.model import Suite, load_suite
 from rtbench.suites.published import ALL, NORMALISED, Published, PublishedKey, by_key
 
@@ -45,8 +45,29 @@ NUMBERS = (
 
 _OWN = "rtbench/"
 """How the names of our learners' further numbers begin."""
-_Bases = dict[tuple[tuple[str, str, str, str], str], tuple[float, float] | None]
-"""(reduced score, mean) by block and environment."""
+Place = tuple[tuple[str, str, str, str], str]
+"""A block and an environment."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What is 0 and what is 1 for scores of one environment: a floor and an agent, each (reduced score, mean)."""
+
+    agent: tuple[float, float]
+    floor: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the agent is above the floor, by both."""
+        return all(top > bottom for top, bottom in zip(self.agent, self.floor, strict=True))
+
+    def of(self, values: Sequence[float], which: int = 0) -> list[float]:
+        """Scores normalised; `which` is 0 for the reduced score, 1 for the mean."""
+        top, bottom = self.agent[which], self.floor[which]
+        return [(value - bottom) / (top - bottom) for value in values]
+
+
+_Scales = Mapping[Place, Scale | None]
 
 
 @dataclass(frozen=True)
@@ -68,6 +89,10 @@ class Leaderboard:
     superseded: int
     figures: tuple[FigureTable, ...] = ()
     """What is drawn beside it; no part of its content."""
+    made_of: tuple[tuple[LineKey, Mapping[str, CellRows]], ...] = field(default=(), repr=False, compare=False)
+    """The cells of each line, with their rows, in the order of `lines`; no part of its content."""
+    scales: Mapping[Place, Scale | None] = field(default_factory=dict, repr=False, compare=False)
+    """What scores are normalised by."""
 
     @functools.cached_property
     def digest(self) -> str:
@@ -98,11 +123,12 @@ def build_all(suites: Iterable[Suite], rows: Iterable[Mapping[str, Any]]) -> lis
 def _build(suite: Suite, chosen: Sequence[Mapping[str, Any]]) -> Leaderboard:
     grouped = group(suite, chosen)
     rule = suite.leaderboard
-    bases = _bases(suite, grouped.lines)
+    scales = _scales(suite, grouped.lines)
     printed = _Printed.of(suite)
-    lines = [_line(suite, key, cells, bases, printed) for key, cells in grouped.lines.items()]
+    made = [(_line(suite, key, cells, scales, printed), (key, cells)) for key, cells in grouped.lines.items()]
     order = {profile: number for number, profile in enumerate(suite.profiles)}
-    lines.sort(key=lambda line: _order(line, order, rule.group_by))
+    made.sort(key=lambda each: _order(each[0], order, rule.group_by))
+    lines = [line for line, _ in made]
     return Leaderboard(
         suite=suite.name,
         revision=suite.revision,
@@ -115,6 +141,8 @@ def _build(suite: Suite, chosen: Sequence[Mapping[str, Any]]) -> Leaderboard:
         lines=tuple(lines),
         superseded=grouped.superseded,
         figures=tuple(suite.document.figures),
+        made_of=tuple(cells for _, cells in made),
+        scales=scales,
     )
 
 
@@ -125,14 +153,14 @@ def _order(line: Mapping[str, Any], profiles: Mapping[str, int], group_by: list[
 
 def _wanted(cells: Mapping[str, CellRows], suite: Suite) -> int:
     """Runs wanted of a line; where no profile says, as many seeds as the suite's file asks for."""
-    return sum(len(cell.seeds) or suite.document.seeds.count for cell in cells.values() if not cell.excluded)
+    return sum(len(cell.seeds) or suite.seeds_asked for cell in cells.values() if not cell.excluded)
 
 
 def _line(
     suite: Suite,
     key: LineKey,
     cells: Mapping[str, CellRows],
-    bases: _Bases,
+    scales: _Scales,
     printed: _Printed,
 ) -> Mapping[str, Any]:
     rule = suite.leaderboard
@@ -144,7 +172,7 @@ def _line(
     shown = not several or told.status == "complete"  # several cells are averaged only if all their runs are there
     comparable = shown and len({cell.environment_json for cell in cells.values()}) == 1
     budget = json.loads(key.budget_json)
-    normalised = _normalised(suite, key, cells, told, bases)
+    normalised = _normalised(suite, key, cells, told, scales)
     return {
         "profile": key.profile,
         "budget": f"{budget['steps']} {budget['unit']}",
@@ -184,54 +212,65 @@ def _further(strata: Sequence[Sequence[Mapping[str, Any]]]) -> str:
     return canonical_json(told) if told else ""
 
 
-def _bases(suite: Suite, lines: Lines) -> _Bases:
-    """The score that each environment's others are divided by, per block; None where its runs are not all there.
+def _scales(suite: Suite, lines: Lines) -> _Scales:
+    """What each environment's scores are normalised by, per block; None where its runs are not all there."""
+    rule = suite.leaderboard.normalise
+    if rule is None:
+        return {}
+    agents = _bases(suite, lines, rule.against, "against")
+    if rule.floor is None:
+        return {place: Scale(agent) if agent else None for place, agent in agents.items()}
+    floors = _bases(suite, lines, rule.floor, "floor")
+    both = {place: (agent, floors.get(place)) for place, agent in agents.items()}
+    return {place: Scale(agent, floor) if agent and floor else None for place, (agent, floor) in both.items()}
+
+
+def _bases(suite: Suite, lines: Lines, match: Match, name: str) -> dict[Place, tuple[float, float] | None]:
+    """(reduced score, mean) of each environment's cell that matches, per block; None where its runs are not all there.
 
     Raises InvalidResults if two cells of one environment both match under a profile, which would make the base
     ambiguous; outside profiles there is no base then.
     """
     rule = suite.leaderboard
-    found: _Bases = {}
-    if rule.normalise is None:
-        return found
+    found: dict[Place, tuple[float, float] | None] = {}
     for key, cells in lines.items():
         for cell in cells.values():
-            if not holds(rule.normalise.against, cell.view):
+            if not holds(match, cell.view):
                 continue
-            place = (key.block, _world(cell))
+            place = (key.block, world_of(cell))
             if place in found and key.profile == NO_PROFILE:
                 found[place] = None
                 continue
             if place in found:
                 raise InvalidResults(
-                    "two cells of one environment match leaderboard.normalise.against",
+                    f"two cells of one environment match leaderboard.normalise.{name}",
                     place=suite.place("leaderboard", "normalise"),
                     hint="narrow the condition",
                 )
             values = scores(cell.rows, rule.metric)
-            complete = len(values) >= (len(cell.seeds) or suite.document.seeds.count)
+            complete = len(values) >= (len(cell.seeds) or suite.seeds_asked)
             found[place] = (reduced(values, rule.reduce) or 0.0, mean(values) or 0.0) if complete else None
     return found
 
 
-def _world(cell: CellRows) -> str:
+def world_of(cell: CellRows) -> str:
     """Which environment a cell is of, whatever the pace at which it is met: its id, if it has one."""
     return str(cell.view["environment"].get("id") or cell.environment_json)
 
 
 def _normalised(
-    suite: Suite, key: LineKey, cells: Mapping[str, CellRows], told: Summary, bases: _Bases
+    suite: Suite, key: LineKey, cells: Mapping[str, CellRows], told: Summary, scales: _Scales
 ) -> dict[str, float | None]:
     rule = suite.leaderboard
     nothing = dict.fromkeys(("normalised", "normalised_low", "normalised_high", "normalised_mean"))
-    divisors = [bases.get((key.block, _world(cells[name]))) for name in sorted(cells)]
+    there = [scales.get((key.block, world_of(cells[name]))) for name in sorted(cells)]
+    by = [scale for scale in there if scale is not None and scale.usable]
     found = [scores(cells[name].rows, rule.metric) for name in sorted(cells)]
-    if told.status != "complete" or any(divisor is None or min(divisor) <= 0 for divisor in divisors):
+    if told.status != "complete" or len(by) < len(there):
         return nothing
-    by = [divisor for divisor in divisors if divisor is not None]
-    strata = [[value / base for value in values] for values, (base, _) in zip(found, by, strict=True)]
+    strata = [scale.of(values) for values, scale in zip(found, by, strict=True)]
     pooled = [value for stratum in strata for value in stratum]
-    plain = [value / base for values, (_, base) in zip(found, by, strict=True) for value in values]
+    plain = [value for values, scale in zip(found, by, strict=True) for value in scale.of(values, 1)]
     interval = bootstrap_interval(strata, _name(suite, key) + "/normalised", how=rule.reduce) or (None, None)
     return {
         "normalised": rounded(reduced(pooled, rule.reduce)),
@@ -243,29 +282,45 @@ def _normalised(
 
 @dataclass(frozen=True)
 class _Printed:
-    """A suite's printed figures by what they stand for, and what one over all environments and deltas is over."""
+    """A suite's printed figures by what they stand for; averages by family, method and delta.
+
+    A family is the environments of one part; an average over all environments is over those that the leaderboard has
+    of it, and over all deltas where it says so.
+    """
 
     rows: Mapping[PublishedKey, Published]
-    environments: frozenset[str] = frozenset()
-    deltas: frozenset[float | str] = frozenset()
+    averages: Mapping[tuple[str, str, float | str], Published] = field(default_factory=dict)
+    environments: Mapping[str, set[str]] = field(default_factory=dict)
+    deltas: Mapping[str, set[float | str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, suite: Suite) -> _Printed:
         rows = by_key(suite.published)
-        if not any(ALL in (row.environment, row.delta) for row in suite.published):
+        averages = {(row.family, row.method, row.delta): row for row in suite.published if row.environment == ALL}
+        if not averages:
             return cls(rows)
-        cells = expand(load_suite(str(suite.path)), support=False)
-        keys = [cell.published_key for cell in cells if cell.cell.interaction.execution != "instant"]
-        return cls(rows, frozenset(key[0] for key in keys), frozenset(key[2] for key in keys))
+        environments: dict[str, set[str]] = {}
+        deltas: dict[str, set[float | str]] = {}
+        for cell in expand(load_suite(str(suite.path)), support=False):
+            if cell.cell.interaction.execution != "instant" and enters(suite, view(cell.cell)):
+                environment, _, delta = cell.published_key
+                environments.setdefault(cell.cell.environment.name, set()).add(environment)
+                deltas.setdefault(cell.cell.environment.name, set()).add(delta)
+        return cls(rows, averages, environments, deltas)
 
     def beside(self, cells: Mapping[str, CellRows]) -> Published | None:
         """The figure of a line of one cell, or of one method over exactly what the printed average is over."""
-        environments, methods, deltas = map(set, zip(*(c.published_key for c in cells.values()), strict=True))
         if len(cells) == 1:
             return self.rows.get(next(iter(cells.values())).published_key)
-        if len(methods) != 1 or environments != self.environments or deltas != self.deltas:
+        environments, methods, deltas = map(set, zip(*(c.published_key for c in cells.values()), strict=True))
+        families = {str(cell.view["environment"]["use"]) for cell in cells.values()}
+        if len(families) != 1 or len(methods) != 1:
             return None
-        return self.rows.get((ALL, methods.pop(), ALL))
+        family, method = families.pop(), str(methods.pop())
+        if environments != self.environments.get(family):
+            return None
+        over = [*(deltas if len(deltas) == 1 else ()), *([ALL] if deltas == self.deltas[family] else ())]
+        return next((row for delta in over if (row := self.averages.get((family, method, delta)))), None)
 
 
 def _published(row: Published | None, mean: float | None, normalised: float | None) -> dict[str, Any]:

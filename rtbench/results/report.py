@@ -14,7 +14,7 @@ from rtbench.results.summary import Summary, metric_column, summarise
 from rtbench.suites.expand import SuiteCell
 from rtbench.suites.match import field_value, view
 from rtbench.suites.model import Suite
-from rtbench.suites.published import NORMALISED, Published, by_key
+from rtbench.suites.published import NORMALISED, Published
 
 _COLUMNS = (
     "run_id",
@@ -75,7 +75,8 @@ class Report:
 
     suite: str
     profile: str
-    budget: dict[str, Any]
+    budgets: tuple[dict[str, Any], ...]
+    """The suite's own first, then those of suites that it includes."""
     metric: str
     lines: tuple[ReportLine, ...]
 
@@ -89,7 +90,7 @@ class Report:
         return {
             "suite": self.suite,
             "profile": self.profile,
-            "budget": self.budget,
+            "budgets": list(self.budgets),
             "metric": self.metric,
             "counts": self.counts,
             "lines": [line.data() for line in self.lines],
@@ -107,14 +108,14 @@ def build_report(suite: Suite, cells: Sequence[SuiteCell], rows: Iterable[Mappin
     by_cell: dict[str, list[Mapping[str, Any]]] = {}
     for row in suite_rows(cells, rows):
         by_cell.setdefault(row["cell_id"], []).append(row)
-    published = by_key(suite.published)
-    lines = [_line(suite, cell, by_cell.get(cell.cell_id, []), published.get(cell.published_key)) for cell in cells]
+    lines = [_line(suite, cell, by_cell.get(cell.cell_id, [])) for cell in cells]
     first = {cell.environment: number for number, cell in reversed(list(enumerate(cells)))}
     lines.sort(key=lambda line: (first[line.environment], line.delta))  # stable: the file's order within
-    return Report(suite.name, suite.profile, suite.budget.data(), suite.leaderboard.metric, tuple(lines))
+    budgets = tuple(budget.data() for budget in suite.budgets)
+    return Report(suite.name, suite.profile, budgets, suite.leaderboard.metric, tuple(lines))
 
 
-def _line(suite: Suite, cell: SuiteCell, rows: list[Mapping[str, Any]], published: Published | None) -> ReportLine:
+def _line(suite: Suite, cell: SuiteCell, rows: list[Mapping[str, Any]]) -> ReportLine:
     rule = suite.leaderboard
     key = canonical_json([suite.name, suite.profile, cell.cell_id])
     summary = summarise([rows], wanted=len(cell.seeds), metric=rule.metric, how=rule.reduce, key=key)
@@ -133,6 +134,6 @@ def _line(suite: Suite, cell: SuiteCell, rows: list[Mapping[str, Any]], publishe
         status=status,
         reasons=tuple(sorted(reasons)),
         summary=summary,
-        published=published,
+        published=cell.published,
         further=further,
     )

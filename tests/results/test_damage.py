@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from helpers.samples import hand_row, install_parts, write_suite
+from helpers.samples import suite_with_three_runs
 from typer.testing import CliRunner, Result
 
 from rtbench.cli import results as commands
 from rtbench.cli import running
 from rtbench.errors import InvalidResults, RtbenchError, StaleLeaderboard
-from rtbench.results.rows import RowStore
-from rtbench.results.store import FolderStore
-from rtbench.suites.expand import expand
-from rtbench.suites.model import load_suite
 
 app = typer.Typer()
 for command in (commands.report, running.plan, running.status):
@@ -27,15 +23,7 @@ app.add_typer(commands.results, name="results")
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Three runs of one cell in local state and in a submission, with a leaderboard."""
-    install_parts(tmp_path / "site", monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RTBENCH_STATE", raising=False)
-    path = write_suite(tmp_path / "suites")
-    cell = expand(load_suite(path))[0].cell
-    rows = RowStore(FolderStore(".rtbench"))
-    for seed, value in enumerate([40.0, 50.0, 66.0]):
-        rows.write(hand_row(cell, seed, eval_return_final=value))
-    monkeypatch.setattr("rtbench.suites.model.find_suite", lambda name: Path(path))
+    path = suite_with_three_runs(tmp_path, monkeypatch)
     call("results", "export", path)
     call("leaderboard", "build")
     return path
