@@ -12,6 +12,7 @@ Execution = Literal["instant", "sequential", "pipelined"]
 Unit = Literal["ticks", "env_steps", "episodes", "seconds"]
 Precision = Literal["fp32", "bf16"]
 Counterfactual = Literal["none", "age-0"]
+LatencyConvention = Literal["paper", "published-code"]
 
 ID_VERSION = 1
 """Raised when the rules of identity change; part of every run_id."""
@@ -58,7 +59,9 @@ class Interaction:
     and `actuator_latency_s` add to the age of what is read and to the time until an action acts. `learning` is the time
     of one update where learning and inference share a process; `epsilon` the share of inferences that give a random
     action, which takes no time; `lateness` how much too late a process wakes from a sleep. Under the counterfactual
-    "age-0" actions arrive when the timeline says, but rest on the observation of the step that applies them.
+    "age-0" actions arrive when the timeline says, but rest on the observation of the step that applies them. By
+    `latency_convention` "published-code" (of Staggered Asynchronous Inference) the delay of n steps is counted in
+    decisions: an action computed in n steps acts n² − 1 steps after its observation.
     """
 
     scheduler: PartUse
@@ -76,6 +79,7 @@ class Interaction:
     epsilon: float = 0.0
     lateness: Latency | None = None
     counterfactual: Counterfactual = "none"
+    latency_convention: LatencyConvention = "paper"
 
     def data(self) -> dict[str, Any]:
         """What of this interaction changes a result."""
@@ -83,6 +87,8 @@ class Interaction:
         later: dict[str, Any] = {"delta_cv": self.delta_cv, "epsilon": self.epsilon}
         later |= {name: value.data() for name in ("learning", "lateness") if (value := getattr(self, name))}
         later |= {"counterfactual": self.counterfactual} if self.counterfactual != "none" else {}
+        convention = self.latency_convention
+        later |= {"latency_convention": convention} if convention != "paper" else {}
         return {name: value for name, value in later.items() if value} | {
             "scheduler": self.scheduler.data(),
             "execution": self.execution,

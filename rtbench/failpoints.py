@@ -39,6 +39,7 @@ KINDS = (
     "recording",
     "parity",
     "schema",
+    "report",
 )
 STAGES = ("before-write", "after-write", "before-flush", "after-flush", "before-rename", "after-rename")
 POINTS = tuple(f"{kind}.{stage}" for kind, stage in product(KINDS, STAGES))

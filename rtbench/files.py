@@ -19,8 +19,8 @@ ASIDE = ".aside-"
 """How names of files being written begin; the name they are to have follows."""
 ABANDONED_S = 3600.0
 """What is still being written after this long belongs to a writer that was killed."""
-FLEETING = ("progress",)
-"""Kinds of files that need not survive a power cut: written every second, they would keep the disk waiting."""
+FLEETING = ("progress", "report")
+"""Kinds of files that need not survive a power cut: so many, or so often, that they would keep the disk waiting."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _NO_FOLDER_FLUSH = (errno.EINVAL, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR, *_NO_LINKS)

@@ -5,7 +5,7 @@ act on one observation: `instant`, `sequential`). A layer with n layers on its l
 phase −n·d mod 1; observation and action stand at phase 0. A reader takes the newest value finished when it starts, so
 lag(u→v) = ⌈φ(u) + d(u) − φ(v)⌉ ticks and head→action ⌈φ + d⌉. See Handling Delay, Section 3.1.
 
-Standard library only: a backend brings the arithmetic.
+Standard library and `rtbench.layers` only: a backend brings the arithmetic.
 """
 
 from __future__ import annotations
@@ -13,99 +13,40 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, prod
 from typing import Literal
 
-Shape = tuple[int, int, int]
-"""Of an image: height, width, channels. Images lie flat in this order wherever values are passed on."""
+from rtbench.layers import (
+    ACTION,
+    OBSERVATION,
+    SOURCES,
+    Convolution,
+    Layer,
+    Read,
+    Shape,
+    Term,
+    outputs,
+    places,
+)
 
-OBSERVATION = "observation"
-ACTION = "action"
-SOURCES = (OBSERVATION, ACTION)
-
-
-@dataclass(frozen=True)
-class Read:
-    """An edge: the newest finished value of `source`, `ticks_ago` ticks further back.
-
-    `recurrent` marks a back edge: it lags at least one tick and is not a path from an observation to the action.
-    `premature` reads this tick's value before it can be ready, as some published graphs do; `violations` says so.
-    """
-
-    source: str
-    ticks_ago: int = 0
-    recurrent: bool = False
-    premature: bool = False
-
-    def ago(self, ticks: int) -> Read:
-        """The same edge, `ticks` further back (a history edge)."""
-        return replace(self, ticks_ago=self.ticks_ago + ticks)
-
-    def now(self) -> Read:
-        """The value of this very tick, whether it can be ready or not."""
-        return replace(self, premature=True)
-
-
-@dataclass(frozen=True)
-class Term:
-    """One block of a layer's concatenated input: the sum of some reads, times `scale`. Costs no time.
-
-    `pool`: the (height, width) to which images are max-pooled first, each output cell over its even share of the input
-    (from ⌊i·H/h⌋ to ⌈(i + 1)·H/h⌉).
-    """
-
-    reads: tuple[Read, ...]
-    scale: float = 1.0
-    pool: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A square convolution: kernel, stride, and how many zeros stand around the image, in pixels."""
-
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-
-    def size(self, length: int) -> int:
-        """Length of the output along an axis of the input."""
-        return (length + 2 * self.padding - self.kernel) // self.stride + 1
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A node: `linear` (activation of W·x + b), `conv` (the same, of patches), or `lstm` (output and cell state).
-
-    An image layer has a `shape`; its `width` is their product. What a convolution reads is joined along the channels,
-    what others read is flattened; a convolution's `image` is the (height, width) of what it reads, and it never reads
-    back. `dropout`: the probability that a neuron's value is 0 at a tick, in training and in acting; others are scaled
-    up.
-    """
-
-    name: str
-    op: Literal["linear", "lstm", "conv"]
-    width: int
-    activation: Literal["relu", "none"]
-    inputs: tuple[Term, ...]
-    dropout: float = 0.0
-    convolution: Convolution | None = None
-    image: tuple[int, int] | None = None
-    shape: Shape | None = None
-
-    @property
-    def reads(self) -> tuple[Read, ...]:
-        return tuple(read for term in self.inputs for read in term.reads)
-
-    @property
-    def state_width(self) -> int:
-        """Width of the stored value: an LSTM keeps its cell state beside its output."""
-        return 2 * self.width if self.op == "lstm" else self.width
-
-    @property
-    def recurrent(self) -> bool:
-        return any(read.recurrent for read in self.reads)
+__all__ = [
+    "ACTION",
+    "OBSERVATION",
+    "SOURCES",
+    "Convolution",
+    "GraphBuilder",
+    "Lags",
+    "Layer",
+    "LayerGraph",
+    "Plan",
+    "Read",
+    "Shape",
+    "Term",
+    "layer_share",
+    "outputs",
+]
 
 
 @dataclass(frozen=True)
@@ -181,7 +122,7 @@ class LayerGraph:
     def input_width(self, layer: Layer) -> int:
         """Width of a layer's concatenated input; of a convolution, of one patch."""
         if layer.convolution:
-            channels = sum(shape[2] for term in layer.inputs if (shape := self.term_shape(term)))
+            channels = sum(shape[2] for term in layer.weighted if (shape := self.term_shape(term)))
             return layer.convolution.kernel**2 * channels
         return sum(self._term_width(term) for term in layer.inputs)
 
@@ -200,8 +141,7 @@ class LayerGraph:
 
     def flops(self) -> int:
         """Multiplications and additions of one pass through all layers at batch 1 (2 per weight and place)."""
-        places = {v.name: v.shape[0] * v.shape[1] if v.shape else 1 for v in self.layers}
-        return sum(2 * self.input_width(v) * outputs(v) * places[v.name] for v in self.layers)
+        return sum(2 * self.input_width(v) * outputs(v) * places(v) for v in self.layers)
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
@@ -292,14 +232,6 @@ class LayerGraph:
         return Plan(tuple(order), tuple(sorted(seen[OBSERVATION])), tuple(sorted(seen[ACTION])))
 
 
-def outputs(layer: Layer) -> int:
-    """Columns of a layer's weights: its width, four gates of it, or the channels of a convolution."""
-    if layer.op == "conv":
-        assert layer.shape is not None
-        return layer.shape[2]
-    return 4 * layer.width if layer.op == "lstm" else layer.width
-
-
 def layer_share(execution: str, delta: float | Fraction) -> Fraction:
     """d: the share of a tick one layer takes; 0 where all layers act on one observation."""
     return Fraction(0) if execution in ("instant", "sequential") else min(Fraction(1), _fraction(delta))
@@ -341,20 +273,50 @@ class GraphBuilder:
         self._layers.append(Layer(name, op, width, activation, tuple(inputs), dropout))
         return Read(name)
 
-    def convolution(self, channels: int, reads: Sequence[Read | Term], convolution: Convolution) -> Read:
-        """A hidden convolution on images of equal height and width, joined along their channels."""
+    def convolution(
+        self,
+        channels: int,
+        reads: Sequence[Read | Term],
+        convolution: Convolution,
+        *,
+        activation: Literal["relu", "none"] = "relu",
+        rectifies: bool = False,
+        pool: Convolution | None = None,
+        residual: Read | None = None,
+    ) -> Read:
+        """A hidden convolution on images of equal height and width, joined along their channels.
+
+        `residual`: what is added to it, of the shape that it gives. ValueError where shapes do not fit.
+        """
         inputs = tuple(read if isinstance(read, Term) else Term((read,)) for read in reads)
         shapes = [self._so_far().term_shape(term) for term in inputs]
         sizes = {shape[:2] if shape else None for shape in shapes}
         image = sizes.pop()
         if sizes or image is None:
             raise ValueError(f"a convolution reads images of equal height and width, not {shapes}")
-        shape = (convolution.size(image[0]), convolution.size(image[1]), channels)
+        found = [(pool.size(size) if pool else size) for size in map(convolution.size, image)]
+        shape = (found[0], found[1], channels)
         if min(shape) < 1:
             raise ValueError(f"nothing is left of a {image[0]} by {image[1]} image after {convolution}")
+        if residual is not None:
+            if self._so_far().source_shape(residual) != shape:
+                raise ValueError(f"{residual.source} is added to an image of {shape} and does not have its shape")
+            inputs = (*inputs, Term((residual,)))
         name = f"layer{len(self._layers) + 1}"
         self._layers.append(
-            Layer(name, "conv", prod(shape), "relu", inputs, convolution=convolution, image=image, shape=shape)
+            Layer(
+                name,
+                "conv",
+                prod(shape),
+                activation,
+                inputs,
+                convolution=convolution,
+                image=image,
+                shape=shape,
+                rectifies=rectifies,
+                pool=pool,
+                residual=residual is not None,
+            )
         )
         return Read(name)
 

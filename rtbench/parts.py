@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtbench.backends.base import Acting
+    from rtbench.backends.base import Refreshable
     from rtbench.cell import Cell, RunBatch
     from rtbench.graph import LayerGraph
     from rtbench.learners.base import Program
@@ -88,7 +88,7 @@ class Part:
     extra: ClassVar[str] = ""
     """The extra that brings them, as one would type it: rtbench[mujoco]."""
     preload: ClassVar[tuple[str, ...]] = ()
-    """Modules its work needs beyond its own and `requires`: imported once, before workers are forked."""
+    """Modules its work needs beyond its own, packages included: imported once, before workers are forked."""
 
     def __init__(self, params: Any, files: Mapping[str, str] | None = None) -> None:
         """`files`: where the files lie that parameters name by content, by parameter."""
@@ -121,6 +121,8 @@ class EnvironmentSpec:
     observation_dtype: str = "float32"
     observation_scale: float = 1.0
     training_reward: Literal["raw", "sign"] = "raw"
+    stacked_frames: int = 1
+    """Newest frames in the channels of an image; all but the newest were in the observations before."""
 
     @property
     def observation_size(self) -> int:
@@ -222,7 +224,7 @@ class Learner(Part, ABC):
 
 
 class Backend(Part, ABC):
-    """How a graph is executed when acting at batch 1."""
+    """How a graph is executed when acting."""
 
     kind = "backends"
     start: ClassVar[Literal["fork", "spawn"]] = "fork"
@@ -237,8 +239,21 @@ class Backend(Part, ABC):
         delta: float,
         start: str = "zero",
         seed: int = 0,
-    ) -> Acting:
-        """Something that acts tick by tick; `parameters` is read afresh at every tick, `seed` is for random layers."""
+        *,
+        batch: int = 1,
+        fixed: bool = False,
+    ) -> Refreshable:
+        """Something that acts tick by tick; `seed` is for random layers.
+
+        `parameters`: layer -> {'weight' [inputs, outputs], 'bias' [outputs]}, read as they are at every tick, however
+        they were changed in place; if they are `fixed`, as they were when it was made or last refreshed, which may be
+        faster. With a `batch` above 1 observations, actions and outputs are [batch, size], all rows in lockstep.
+        RtbenchError with the reason if it `refuses`.
+        """
+
+    def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
+        """None if it can execute this graph, else the reason it cannot."""
+        return None
 
 
 class Executor(Part, ABC):

@@ -39,8 +39,8 @@ def test_the_names_of_the_core() -> None:
             *("one-process", "sequential", "async", "chunked"),
             *("staggered-max", "staggered-expected", "staggered-slots"),
         },
-        "learners": {"clockwork", "distillation", "frozen", "known", "ppo", "sac", "untrained"},
-        "backends": {"eager", "numpy"},
+        "learners": {"clockwork", "distillation", "frozen", "known", "ppo", "sac", "stopwatch", "untrained"},
+        "backends": {"block", "compiled", "eager", "native", "numpy", "onnx", "sparse", "stacked", "threads"},
         "executors": {"local"},
         "suites": {
             *("ant-cut-paths", "combined", "halfcheetah-distillation", "mujoco-action-repeat"),
@@ -49,6 +49,7 @@ def test_the_names_of_the_core() -> None:
             "mujoco-sequential",
             *("mujoco-skip-without-delay", "mujoco-skips", "mujoco-stochastic-delta", "quickstart"),
             *("theory", "stagger-drift", "stagger-scaling", "wall-smoke", "parity"),
+            *("inference-speedup", "latency-to-return"),
         },
         "default_policies": {"repeat-last", "noop", "zero", "random"},
         "commands": {

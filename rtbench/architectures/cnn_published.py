@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from rtbench.architectures.cnn import (
-    CONVOLUTIONS,
-    EXAMPLE,
-    LAST_ACTION,
-    Family,
-    LastAction,
-    built,
-    frames,
-    last_action,
-    unsupported,
-)
-from rtbench.graph import GraphBuilder, LayerGraph, Read, Term
-from rtbench.parts import Architecture, PolicyShape, param
-
-if TYPE_CHECKING:
-    from rtbench.cell import Cell
+from rtbench.architectures.cnn_family import Convolutional, ConvolutionalParams, Reads
+from rtbench.graph import GraphBuilder, Read
+from rtbench.parts import param
 
 
 @dataclass(frozen=True)
-class Params:
+class Params(ConvolutionalParams):
     """Convolutions, width, the residual variant, recurrence, augmentation."""
 
-    convolutions: Family = param("minatar", doc="kernels 3, 3, 3 keeping the size, or 8, 4, 3 with strides 4, 2, 1")
-    channels: tuple[int, int, int] = param((32, 64, 64), unit="channels", doc="of the three convolutions")
-    width: int = param(512, unit="neurons", doc="of the fully connected layer before the head")
     residual: bool = param(True, doc="convolutions also read what the one below finishes in the same tick, prematurely")
-    lstm: bool = param(False, doc="an LSTM cell in place of the fully connected layer before the head")
-    frames: int = param(1, unit="frames", doc="newest observations, one tick apart, wherever one is read")
-    last_action: LastAction = param("none", doc=LAST_ACTION)
 
 
-class CNNPublished(Architecture):
+class CNNPublished(Convolutional):
     """Skip connections into the fully connected layer only (published code of Handling Delay).
 
     The last layer but one reads the observation and every convolution, max-pooled; the head reads it alone, so that an
@@ -46,28 +26,11 @@ class CNNPublished(Architecture):
     """
 
     Params = Params
-    example = EXAMPLE
+    name = "cnn-published"
 
-    @classmethod
-    def supports(cls, cell: Cell) -> str | None:
-        """Positive sizes, a learner that trains convolutions."""
-        return unsupported("cnn-published", cell)
+    def _between(self, graph: GraphBuilder, fresh: list[Read], features: list[Read]) -> Reads:
+        below = features[-1]
+        return [below, below.now()] if self.params.residual else [below]
 
-    def make(self, shape: PolicyShape) -> LayerGraph:
-        """The graph; SuiteError if observations are no images or too small."""
-        p: Params = self.params
-        return built("cnn-published", shape, p.convolutions, lambda graph: _declared(p, graph, shape.output_size))
-
-
-def _declared(p: Params, graph: GraphBuilder, output_size: int) -> LayerGraph:
-    fresh = frames(graph, p.frames)
-    past = last_action(graph, p.last_action)
-    features: list[Read] = []
-    for convolution, channels in zip(CONVOLUTIONS[p.convolutions], p.channels, strict=True):
-        reads: list[Read | Term] = [*fresh]
-        if features:
-            reads = [features[-1], *([features[-1].now()] if p.residual else [])]
-        features.append(graph.convolution(channels, reads, convolution))
-    pooled = [graph.pooled(read, features[-1]) for read in (*fresh, *features)]
-    wide = graph.layer(p.width, [*pooled, *past], op="lstm" if p.lstm else "linear")
-    return graph.head(output_size, [wide, *past])
+    def _above(self, graph: GraphBuilder, fresh: list[Read], features: list[Read]) -> tuple[Reads, Reads]:
+        return [graph.pooled(read, features[-1]) for read in (*fresh, *features)], []

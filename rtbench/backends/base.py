@@ -1,4 +1,4 @@
-"""What every backend answers to: acting tick by tick at batch 1, with the graph's memory of earlier ticks."""
+"""What every backend answers to: acting tick by tick, with the graph's memory of earlier ticks."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ class Acting(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Back to a state."""
+        ...
+
+
+class Refreshable(Acting, Protocol):
+    """What a backend makes: its parameters can be taken anew. With a batch, arrays are [batch, size], in lockstep."""
+
+    def refresh(self) -> None:
+        """Take the parameters as they are now; only needed where they were said to be fixed."""
         ...
 
 
@@ -85,7 +93,8 @@ class ActingMany(Protocol):
 class GraphActing(Generic[A]):
     """Acting by `rtbench.unrolling.step` for any arithmetic; `load`/`unload` convert to and from NumPy vectors.
 
-    `arithmetic` reads the parameters afresh at every call, so an inference uses the parameters of its start.
+    `arithmetic` reads the parameters afresh at every call, so an inference uses the parameters of its start. `load`
+    takes [size], or [batch, size] with a batch, and `unload` gives it back.
     """
 
     def __init__(
@@ -98,24 +107,26 @@ class GraphActing(Generic[A]):
         load: Callable[[NDArray[np.float32]], A],
         unload: Callable[[A], NDArray[np.float32]],
         seed: int = 0,
+        batch: int = 1,
     ) -> None:
         import numpy as np
 
         from rtbench.seeds import generator
 
         self._rng = generator(seed, "dropout") if graph.random else None
-        self._arithmetic = Dropping(arithmetic, self._rng, load) if self._rng else arithmetic
+        self._arithmetic = Dropping(arithmetic, self._rng, load, batch) if self._rng else arithmetic
+        self._rows = (batch,) if batch > 1 else ()
         self._graph, self._start = graph, start
         self._lags, self._instant = graph.lags(execution, delta), execution == "instant"
         self._load, self._unload = load, unload
         self._past: deque[dict[str, A]] = deque(maxlen=max(1, *self._lags.edges.values()))
-        self._no_action = load(np.zeros(graph.action_size, np.float32))
+        self._no_action = load(np.zeros((*self._rows, graph.action_size), np.float32))
         self._before: dict[str, A] = {}
 
     def _zero(self, layer: Layer) -> A:
         import numpy as np
 
-        return self._load(np.zeros(layer.state_width, np.float32))
+        return self._load(np.zeros((*self._rows, layer.state_width), np.float32))
 
     def _begin(self, observation: NDArray[np.float32]) -> None:
         first = self._load(observation)
@@ -124,6 +135,9 @@ class GraphActing(Generic[A]):
         else:
             self._before = {layer.name: self._zero(layer) for layer in self._graph.layers}
         self._before |= {OBSERVATION: first, ACTION: self._no_action}
+
+    def refresh(self) -> None:
+        """Nothing is kept of the parameters."""
 
     def restart(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Forget everything; the head's value before the first tick, by the start rule."""
@@ -175,15 +189,16 @@ class Dropping(Generic[A]):
     """An arithmetic whose layers with dropout lose neurons at every evaluation, the others scaled by 1 ÷ (1 − p)."""
 
     def __init__(
-        self, inner: Arithmetic[A], rng: np.random.Generator, load: Callable[[NDArray[np.float32]], A]
+        self, inner: Arithmetic[A], rng: np.random.Generator, load: Callable[[NDArray[np.float32]], A], batch: int = 1
     ) -> None:
         self._inner, self._rng, self._load = inner, rng, load
+        self._rows = (batch,) if batch > 1 else ()
 
     def apply(self, layer: Layer, blocks: Sequence[A]) -> A:
         """The inner arithmetic's value, masked."""
         value: Any = self._inner.apply(layer, blocks)
         if layer.dropout:
-            kept = self._rng.random(layer.width, dtype="float32") >= layer.dropout
+            kept = self._rng.random((*self._rows, layer.width), dtype="float32") >= layer.dropout
             value = value * self._load((kept / (1 - layer.dropout)).astype("float32"))
         masked: A = value
         return masked

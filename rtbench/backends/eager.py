@@ -1,4 +1,4 @@
-"""Plain eager torch at batch 1: the baseline every other backend is measured against."""
+"""Plain eager torch: the baseline every other backend is measured against."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from rtbench.backends.base import Acting, ActingMany
+    from rtbench.backends.base import ActingMany, Refreshable
 
 
 class Eager(Backend):
@@ -30,23 +30,26 @@ class Eager(Backend):
         delta: float,
         start: str = "zero",
         seed: int = 0,
-    ) -> Acting:
+        *,
+        batch: int = 1,
+        fixed: bool = False,
+    ) -> Refreshable:
         """Acting on tensors that share memory with the parameters."""
         import torch
 
         from rtbench.backends.base import GraphActing
         from rtbench.backends.torch_arithmetic import TorchArithmetic
 
-        shared = _shared(parameters)
+        shared, rows = _shared(parameters), (batch, -1) if batch > 1 else (-1,)
 
         def load(value: NDArray[np.float32]) -> Tensor:
-            return torch.from_numpy(value).reshape(1, 1, -1)
+            return torch.from_numpy(value).reshape(1, batch, -1)
 
         def unload(value: Tensor) -> NDArray[np.float32]:
-            result: NDArray[np.float32] = value.detach().reshape(-1).numpy()
+            result: NDArray[np.float32] = value.detach().reshape(rows).numpy()
             return result
 
-        return GraphActing(graph, TorchArithmetic(shared), execution, delta, start, load, unload, seed)
+        return GraphActing(graph, TorchArithmetic(shared), execution, delta, start, load, unload, seed, batch)
 
     def make_many(
         self,

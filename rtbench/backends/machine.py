@@ -1,7 +1,8 @@
-"""The fingerprint of the machine: what a row and a latency profile say about where they were made."""
+"""The machine: its fingerprint, which rows and latency profiles carry, and the conditions of a measurement."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -10,11 +11,14 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 _PATIENCE_S = 20
+_PROCESSOR_MONITORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 
 
 def fingerprint(threads: int) -> dict[str, Any]:
@@ -127,3 +131,89 @@ def _answer(*command: str) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a measurement was made under, as far as it can be read: None where it cannot.
+
+    `clock_mhz` is the mean over the cores asked about, `temperature_c` the hottest sensor of the processor, `load` the
+    mean number of processes that wanted to run in the last minute.
+    """
+
+    clock_mhz: float | None
+    temperature_c: float | None
+    governor: str | None
+    load: float | None
+
+
+def conditions(cores: Sequence[int], root: Path = Path("/")) -> Conditions:
+    """The present conditions on these cores; `root` is where `proc` and `sys` lie. Virtual machines hide most."""
+    cpus = [root / f"sys/devices/system/cpu/cpu{core}/cpufreq" for core in cores]
+    clocks = [int(text) / 1e3 for cpu in cpus if (text := _read(cpu / "scaling_cur_freq")).isdigit()]
+    if not clocks:
+        told = _blocks(_read(root / "proc/cpuinfo"))
+        clocks = [float(told[core]["cpu MHz"]) for core in cores if "cpu MHz" in told.get(core, {})]
+    governors = sorted({text for cpu in cpus if (text := _read(cpu / "scaling_governor"))})
+    first = _read(root / "proc/loadavg").partition(" ")[0]
+    return Conditions(
+        sum(clocks) / len(clocks) if clocks else None,
+        max(_temperatures_c(root), default=None),
+        ", ".join(governors) or None,
+        float(first) if first else None,
+    )
+
+
+def _blocks(cpuinfo: str) -> dict[int, dict[str, str]]:
+    """Linux's cpuinfo by processor."""
+    found = {}
+    for block in cpuinfo.split("\n\n"):
+        pairs = (line.partition(":") for line in block.splitlines())
+        told = {key.strip(): value.strip() for key, _, value in pairs}
+        if told.get("processor", "").isdigit():
+            found[int(told["processor"])] = told
+    return found
+
+
+def _temperatures_c(root: Path) -> list[float]:
+    """What the processor's sensors say: thermal zones and hardware monitors, both in thousandths of a degree."""
+    zones = (
+        zone / "temp"
+        for zone in (root / "sys/class/thermal").glob("thermal_zone*")
+        if re.search(r"cpu|pkg|soc|k10|core", _read(zone / "type").lower())
+    )
+    monitors = (
+        sensor
+        for monitor in (root / "sys/class/hwmon").glob("hwmon*")
+        if _read(monitor / "name") in _PROCESSOR_MONITORS
+        for sensor in monitor.glob("temp*_input")
+    )
+    told = (_read(path) for path in (*zones, *monitors))
+    return [int(text) / 1e3 for text in told if text.lstrip("-").isdigit()]
+
+
+class MemoryTaken:
+    """How far the resident memory of this process has risen at its peak since this was made; Linux only."""
+
+    def __init__(self) -> None:
+        self._before: int | None = None
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew at what is resident now
+            self._before = _status_bytes("VmRSS")
+
+    def bytes(self) -> int | None:
+        """Bytes, at least 0; None where it cannot be read."""
+        peak = None if self._before is None else _status_bytes("VmHWM")
+        return None if peak is None or self._before is None else max(0, peak - self._before)
+
+
+def _status_bytes(name: str) -> int | None:
+    found = re.search(rf"^{name}:\s+(\d+) kB", _read(Path("/proc/self/status")), re.MULTILINE)
+    return 1024 * int(found.group(1)) if found else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

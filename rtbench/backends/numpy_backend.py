@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rtbench.backends.base import Acting
+    from rtbench.backends.base import Refreshable
 
 
 class NumPyArithmetic:
-    """Layers on float vectors [width] (or [ticks, width], but for images); weights [inputs, outputs]."""
+    """Layers on float vectors [width] or rows of them [rows, width]; weights [inputs, outputs]."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters
@@ -69,7 +69,7 @@ class NumPyArithmetic:
 
 
 class NumPy(Backend):
-    """Plain NumPy at batch 1, one thread; the default for acting while training."""
+    """Plain NumPy; the default for acting while training."""
 
     def make(
         self,
@@ -79,11 +79,14 @@ class NumPy(Backend):
         delta: float,
         start: str = "zero",
         seed: int = 0,
-    ) -> Acting:
+        *,
+        batch: int = 1,
+        fixed: bool = False,
+    ) -> Refreshable:
         """Acting that reads NumPy views of the parameters at every tick."""
         from rtbench.backends.base import GraphActing
 
         def same(value: NDArray[np.float32]) -> NDArray[np.float32]:
             return value
 
-        return GraphActing(graph, NumPyArithmetic(parameters), execution, delta, start, same, same, seed)
+        return GraphActing(graph, NumPyArithmetic(parameters), execution, delta, start, same, same, seed, batch)

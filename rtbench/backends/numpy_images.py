@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def convolved(layer: Layer, blocks: Sequence[NDArray[Any]], weight: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
-    """A convolution of images [height · width · channels] joined along their channels, rectified if the layer is.
+    """A convolution of images [height · width · channels] joined along channels, pooled, added to, rectified if so.
 
-    Rows of the weight in the order height, width, channels of a patch.
+    Or of rows of images [rows, ·]. Rows of the weight in the order height, width, channels of a patch.
     """
     import numpy as np
     from numpy.lib.stride_tricks import sliding_window_view
@@ -23,27 +23,45 @@ def convolved(layer: Layer, blocks: Sequence[NDArray[Any]], weight: NDArray[Any]
     assert how
     assert image
     assert shape
-    pixels = np.concatenate([block.reshape(*image, -1) for block in blocks], axis=2)
+    *read, added = blocks if layer.residual else (*blocks, None)
+    count, leading = blocks[0].size // blocks[0].shape[-1], blocks[0].shape[:-1]
+    pixels = np.concatenate([block.reshape(count, *image, -1) for block in read if block is not None], axis=3)
+    if layer.rectifies:
+        np.maximum(pixels, 0, out=pixels)
     if how.padding:
-        pixels = np.pad(pixels, ((how.padding, how.padding), (how.padding, how.padding), (0, 0)))
-    # [rows, columns, channels, kernel, kernel], of which every stride-th is wanted
-    windows = sliding_window_view(pixels, (how.kernel, how.kernel), axis=(0, 1))[:: how.stride, :: how.stride]
-    patches = windows.transpose(0, 1, 3, 4, 2).reshape(shape[0] * shape[1], -1)
+        pixels = np.pad(pixels, ((0, 0), (how.padding, how.padding), (how.padding, how.padding), (0, 0)))
+    # [images, height, width, channels, kernel, kernel], of which every stride-th place is wanted
+    windows = sliding_window_view(pixels, (how.kernel, how.kernel), axis=(1, 2))[:, :: how.stride, :: how.stride]
+    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, len(weight))
     value = patches @ weight
     value += bias
+    if layer.pool:
+        value = _windowed_maxima(value.reshape(*windows.shape[:3], -1), layer.pool.kernel, layer.pool.stride)
+    result: NDArray[Any] = value.reshape(*leading, -1)
+    if added is not None:
+        result += added
     if layer.activation == "relu":
-        np.maximum(value, 0, out=value)
-    result: NDArray[Any] = value.reshape(-1)
+        np.maximum(result, 0, out=result)
     return result
 
 
-def pooled(value: NDArray[Any], shape: Shape, size: tuple[int, int]) -> NDArray[Any]:
-    """An image [height · width · channels] max-pooled to (height, width), as `rtbench.graph.Term` says."""
+def _windowed_maxima(value: NDArray[Any], kernel: int, stride: int) -> NDArray[Any]:
+    """Maxima over windows of images [images, height, width, channels], along the axes one after the other."""
     import numpy as np
 
-    rows = _maxima(value.reshape(shape), size[0])
-    columns = _maxima(rows.swapaxes(0, 1), size[1])
-    result: NDArray[Any] = np.ascontiguousarray(columns.swapaxes(0, 1)).reshape(-1)
+    for axis in (1, 2):
+        ends = range(value.shape[axis] - kernel + 1, value.shape[axis] + 1)
+        index = (slice(None),) * axis
+        shifted = [value[(*index, slice(begin, end, stride))] for begin, end in zip(range(kernel), ends, strict=True)]
+        value = np.maximum.reduce(shifted)
+    return value
+
+
+def pooled(value: NDArray[Any], shape: Shape, size: tuple[int, int]) -> NDArray[Any]:
+    """Images [rows?, height · width · channels] max-pooled to (height, width), as `rtbench.graph.Term` says."""
+    lines = _maxima(value.reshape(-1, *shape).swapaxes(0, 1), size[0])  # [height, images, width, channels]
+    columns = _maxima(lines.transpose(2, 1, 0, 3), size[1])  # [width, images, height, channels]
+    result: NDArray[Any] = columns.transpose(1, 2, 0, 3).reshape(*value.shape[:-1], -1)
     return result
 
 

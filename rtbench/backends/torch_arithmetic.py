@@ -88,7 +88,7 @@ class TorchArithmetic:
             return convolved(layer, blocks, weight, bias)
         if layer.op == "lstm":
             state, width = blocks[-1], layer.width
-            return _lstm(affine([*blocks[:-1], state[..., :width]], weight, bias), state[..., width:])
+            return lstm_value(affine([*blocks[:-1], state[..., :width]], weight, bias), state[..., width:])
         return affine(blocks, weight, bias, relu=layer.activation == "relu")
 
     def total(self, values: Sequence[Tensor], scale: float) -> Tensor:
@@ -114,7 +114,7 @@ class TorchArithmetic:
         return converted if self._scale == 1.0 else converted.mul_(self._scale)
 
 
-def _lstm(gates: Tensor, cell: Tensor) -> Tensor:
+def lstm_value(gates: Tensor, cell: Tensor) -> Tensor:
     """[output, cell] of an LSTM from the sums of its gates (input, forget, candidate, output) and its last cell."""
     admit, forget, candidate, emit = torch.split(gates, cell.shape[-1], dim=-1)
     cell = forget.sigmoid() * cell + admit.sigmoid() * candidate.tanh()
@@ -126,7 +126,7 @@ def activated(layer: Layer, blocks: Sequence[Tensor], weight: Tensor, begun: Ten
     if layer.op == "lstm":
         state, width = blocks[-1], layer.width
         inputs = torch.cat([*blocks[:-1], state[..., :width]], dim=-1)
-        return _lstm(torch.baddbmm(begun, inputs, weight), state[..., width:])
+        return lstm_value(torch.baddbmm(begun, inputs, weight), state[..., width:])
     value = torch.baddbmm(begun, torch.cat(list(blocks), dim=-1), weight)
     return value.relu() if layer.activation == "relu" else value
 

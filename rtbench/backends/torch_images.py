@@ -16,7 +16,7 @@ from rtbench.graph import Layer, Shape
 
 
 def convolved(layer: Layer, blocks: Sequence[Tensor], weight: Tensor, bias: Tensor) -> Tensor:
-    """A convolution of images joined along their channels, rectified if the layer is; differentiable.
+    """A convolution of images joined along their channels, pooled, added to, rectified if the layer is; differentiable.
 
     Blocks [runs, batch, height · width · channels], weight [runs, kernel · kernel · channels, outputs] (rows in the
     order height, width, channels), bias [runs, 1, outputs]; one call per run.
@@ -25,8 +25,10 @@ def convolved(layer: Layer, blocks: Sequence[Tensor], weight: Tensor, bias: Tens
     assert how
     assert image
     runs, batch = blocks[0].shape[:2]
-    parts = [block.reshape(runs, batch, *image, -1) for block in blocks]
+    *read, added = blocks if layer.residual else (*blocks, None)
+    parts = [block.reshape(runs, batch, *image, -1) for block in read if block is not None]
     joined = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+    joined = joined.relu() if layer.rectifies else joined
     kernels = weight.reshape(runs, how.kernel, how.kernel, -1, weight.shape[2]).permute(0, 4, 3, 1, 2)
     found = []
     for pixels, kernel, shift in zip(joined.unbind(), kernels.unbind(), bias.unbind(), strict=True):
@@ -37,9 +39,12 @@ def convolved(layer: Layer, blocks: Sequence[Tensor], weight: Tensor, bias: Tens
             how.stride,
             how.padding,
         )
-        value = value.relu_() if layer.activation == "relu" else value
+        if layer.pool:
+            value = functional.max_pool2d(value, layer.pool.kernel, layer.pool.stride, layer.pool.padding)
         found.append(value.permute(0, 2, 3, 1).reshape(batch, layer.width))
-    return found[0].unsqueeze(0) if runs == 1 else torch.stack(found)
+    result = found[0].unsqueeze(0) if runs == 1 else torch.stack(found)
+    result = result if added is None else result + added
+    return result.relu_() if layer.activation == "relu" else result
 
 
 def pooled(value: Tensor, shape: Shape, size: tuple[int, int]) -> Tensor:

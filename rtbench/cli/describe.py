@@ -86,10 +86,14 @@ def _render_suite(data: dict[str, Any]) -> None:
     else:
         output.line()
         names = ("steps", "unit", "cells", "seeds", "runs", "eval_every", "eval_episodes", "final_eval_episodes")
-        rows = [[name, *(shown(each[key]).strip('"') for key in names)] for name, each in data["profiles"].items()]
+        rows = [
+            [name, *(shown(each.get(key, "")).strip('"') for key in names)] for name, each in data["profiles"].items()
+        ]
         output.table(["profile", *names], rows)
     output.line()
     output.table(["axis", "", "values"], [[axis, len(named), "; ".join(named)] for axis, named in data["axes"].items()])
+    if data["includes"]:
+        output.line(f"with all cells of: {', '.join(data['includes'])}")
     output.line(f"product: {data['product']} cells; entries of [[cells]] beside it: {data['cells']}")
     for exclude in data["excludes"]:
         output.line(f"not run: {exclude.get('why')} ({shown(exclude.get('match'))})")

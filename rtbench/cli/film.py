@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,12 +15,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
 
 FORMATS = (".gif", ".mp4", ".png")
 _GIF_FPS, _MP4_FPS, _GIF_SIDE = 25, 50, 320
 _SHEET_FRAMES, _SHEET_COLUMNS, _SHEET_SIDE = 12, 4, 300
-_LINE_HEIGHT, _MARGIN, _GAP = 20, 6, 4
-_INK, _PAPER = (30, 30, 30), (255, 255, 255)
+_LINE_HEIGHT, _MARGIN, _GAP, _BAR_HEIGHT = 20, 6, 4, 32
+_BARS_SIDE = 320
+_INK, _PAPER, _FULL = (30, 30, 30), (255, 255, 255), (20, 80, 160)
+_NO_BARS: Sequence[Bar] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A box below a frame, the darker the larger its share of 1 (None: it has none); framed if it is the one chosen."""
+
+    name: str
+    share: float | None = None
+    chosen: bool = False
 
 
 class Film(Protocol):
@@ -28,8 +42,8 @@ class Film(Protocol):
         """Whether frame number `frame` will be shown."""
         ...
 
-    def add(self, picture: NDArray[np.uint8], words: list[str]) -> None:
-        """The next wanted frame: RGB [height, width, 3] and the lines below it."""
+    def add(self, picture: NDArray[np.uint8], words: list[str], bars: Sequence[Bar] = _NO_BARS) -> None:
+        """The next wanted frame: RGB [height, width, 3], the lines and the bars below it."""
         ...
 
     def finish(self) -> bytes:
@@ -37,14 +51,17 @@ class Film(Protocol):
         ...
 
 
-def film_for(path: Path, frame_s: float) -> Film:
-    """The film a file's ending asks for; `frame_s` is the time between frames. Shown as fast as it happened."""
+def film_for(path: Path, frame_s: float, sheet_frames: int = _SHEET_FRAMES) -> Film:
+    """The film a file's ending asks for; `frame_s` is the time between frames. Shown as fast as it happened.
+
+    `sheet_frames`: how many a contact sheet has at most.
+    """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise SuiteError(f"cannot write a film as {path.name!r}", place="-o", given=suffix, allowed=FORMATS)
     _need("PIL", "pillow")
     if suffix == ".png":
-        return ContactSheet()
+        return ContactSheet(sheet_frames)
     if suffix == ".gif":
         return Gif(frame_s)
     _need("imageio_ffmpeg", "imageio-ffmpeg")
@@ -58,18 +75,25 @@ def _need(module: str, package: str) -> None:
         raise SuiteError(f"the package {package!r} is not installed", place="-o", hint="pip install 'rtbench[video]'")
 
 
-def captioned(picture: NDArray[np.uint8], words: list[str], side: int = 0) -> Image:
-    """A frame with lines of words below it, the frame at most `side` pixels wide (0: as it is)."""
+def captioned(picture: NDArray[np.uint8], words: list[str], side: int = 0, bars: Sequence[Bar] = _NO_BARS) -> Image:
+    """A frame with lines of words and a row of bars below it, the frame at most `side` pixels wide (0: as it is).
+
+    A frame too narrow for bars is shown as many times larger as brings it to about `_BARS_SIDE` pixels.
+    """
     from PIL import Image as Images
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw as Draws
+    from PIL import ImageFont
 
     shown = Images.fromarray(picture)
     if side and shown.width > side:
         shown = shown.resize((side, round(shown.height * side / shown.width)), Images.Resampling.LANCZOS)
-    height = shown.height + 2 * _MARGIN + _LINE_HEIGHT * len(words)
+    elif bars and (larger := _BARS_SIDE // shown.width) > 1:
+        shown = shown.resize((shown.width * larger, shown.height * larger), Images.Resampling.NEAREST)
+    below = shown.height + 2 * _MARGIN + _LINE_HEIGHT * len(words)
+    height = below + (_BAR_HEIGHT + _MARGIN if bars else 0)
     out = Images.new("RGB", (shown.width + shown.width % 2, height + height % 2), _PAPER)  # video needs even sides
     out.paste(shown, (0, 0))
-    draw = ImageDraw.Draw(out)
+    draw = Draws.Draw(out)
     for number, said in enumerate(words):
         text, size = said.replace("δ", "delta"), 14.0  # Pillow's own font has no Greek
         font = ImageFont.load_default(size)
@@ -77,7 +101,29 @@ def captioned(picture: NDArray[np.uint8], words: list[str], side: int = 0) -> Im
             size -= 0.5
             font = ImageFont.load_default(size)
         draw.text((_MARGIN, shown.height + _MARGIN + number * _LINE_HEIGHT), text, _INK, font)
+    for number, bar in enumerate(bars):
+        wide = out.width - 2 * _MARGIN
+        left, right = (_MARGIN + wide * at // len(bars) for at in (number, number + 1))
+        _draw_bar(draw, (left + 1, below - _MARGIN, right - 2, below - _MARGIN + _BAR_HEIGHT), bar)
     return out
+
+
+def _draw_bar(draw: ImageDraw, box: tuple[int, int, int, int], bar: Bar) -> None:
+    """Shaded by its share, with as many letters of its name as fit, and the share in per cent if that fits, too."""
+    from PIL import ImageFont
+
+    share = bar.share or 0.0
+    shade = tuple(round(paper + (full - paper) * share) for paper, full in zip(_PAPER, _FULL, strict=True))
+    ink = _PAPER if share > 0.5 else _INK
+    draw.rectangle(box, fill=shade, outline=_INK if bar.chosen else (200, 200, 200), width=3 if bar.chosen else 1)
+    font, room = ImageFont.load_default(10), box[2] - box[0] - 6
+    name = bar.name
+    while len(name) > 1 and draw.textlength(name, font) > room:
+        name = name[:-1]
+    draw.text((box[0] + 3, box[1] + 3), name, ink, font)
+    told = "" if bar.share is None else f"{100 * bar.share:.0f}"
+    if draw.textlength(told, font) <= room:
+        draw.text((box[0] + 3, box[1] + 16), told, ink, font)
 
 
 class Gif:
@@ -93,11 +139,11 @@ class Gif:
         """Every so many."""
         return frame % self._every == 0
 
-    def add(self, picture: NDArray[np.uint8], words: list[str]) -> None:
+    def add(self, picture: NDArray[np.uint8], words: list[str], bars: Sequence[Bar] = _NO_BARS) -> None:
         """Kept with 256 colours."""
         from PIL import Image as Images
 
-        self._frames.append(captioned(picture, words, _GIF_SIDE).quantize(256, dither=Images.Dither.NONE))
+        self._frames.append(captioned(picture, words, _GIF_SIDE, bars).quantize(256, dither=Images.Dither.NONE))
 
     def finish(self) -> bytes:
         """The whole animation."""
@@ -123,11 +169,11 @@ class Mp4:
         """Every so many."""
         return frame % self._every == 0
 
-    def add(self, picture: NDArray[np.uint8], words: list[str]) -> None:
+    def add(self, picture: NDArray[np.uint8], words: list[str], bars: Sequence[Bar] = _NO_BARS) -> None:
         """Handed to the encoder."""
         import imageio_ffmpeg
 
-        image = captioned(picture, words)
+        image = captioned(picture, words, bars=bars)
         if self._writer is None:
             self._writer = imageio_ffmpeg.write_frames(
                 str(self._path), image.size, fps=self._fps, macro_block_size=2, ffmpeg_log_level="error"
@@ -146,20 +192,20 @@ class Mp4:
 
 
 class ContactSheet:
-    """Twelve frames of however many, evenly apart, in rows."""
+    """Some frames of however many, twelve unless told, evenly apart, in rows."""
 
-    def __init__(self) -> None:
-        self._every = 1
+    def __init__(self, frames: int = _SHEET_FRAMES) -> None:
+        self._frames, self._every = frames, 1
         self._kept: list[Image] = []
 
     def wants(self, frame: int) -> bool:
         """Every so many, ever more rarely, so that few are kept whatever the length."""
         return frame % self._every == 0
 
-    def add(self, picture: NDArray[np.uint8], words: list[str]) -> None:
+    def add(self, picture: NDArray[np.uint8], words: list[str], bars: Sequence[Bar] = _NO_BARS) -> None:
         """Kept for now; when too many are, every other one goes."""
-        self._kept.append(captioned(picture, words, _SHEET_SIDE))
-        if len(self._kept) > 4 * _SHEET_FRAMES:
+        self._kept.append(captioned(picture, words, _SHEET_SIDE, bars))
+        if len(self._kept) > 4 * self._frames:
             self._kept = self._kept[::2]
             self._every *= 2
 
@@ -167,7 +213,7 @@ class ContactSheet:
         """The sheet."""
         from PIL import Image as Images
 
-        count = min(_SHEET_FRAMES, len(self._kept))
+        count = min(self._frames, len(self._kept))
         last = len(self._kept) - 1
         chosen = [self._kept[round(number * last / max(1, count - 1))] for number in range(count)]
         width, height = (length + _GAP for length in chosen[0].size)

@@ -1,9 +1,13 @@
-"""`rtbench list` and `plugins`: what there is, where it comes from, which plugin is broken. Listing imports no part."""
+"""`rtbench list` and `plugins`: what there is, where it comes from, which is broken or breaks its contract.
+
+Listing imports no part.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -69,25 +73,54 @@ def _remark(part: dict[str, Any]) -> str:
 
 # --- plugins
 
-plugins = typer.Typer(help="Load every plugin and name the broken ones.", no_args_is_help=True)
+plugins = typer.Typer(help="List every plugin, check one against its contract, begin a new one.", no_args_is_help=True)
 
 
 @plugins.command("list")
 def plugins_list(json: output.JsonOption = False) -> None:
     """Every distribution with its parts, each loaded once; exit code 3 if any is broken."""
-    _report(_inspected(None), json)
+    distributions = inspected(None)
+    output.emit(distributions, json=json, render=lambda: _listed(distributions))
+    if any(part["status"] == BROKEN for one in distributions for part in one["parts"]):
+        raise typer.Exit(PluginError.exit_code)
 
 
 @plugins.command("check")
 def plugins_check(
-    distribution: Annotated[str | None, typer.Argument(metavar="[DIST]", help="One distribution only.")] = None,
+    distribution: Annotated[str, typer.Argument(metavar="NAME", help="An installed distribution.")],
+    part: Annotated[str | None, typer.Option(help="One of its parts only, e.g. architectures/acme/net.")] = None,
     json: output.JsonOption = False,
 ) -> None:
-    """The same for one distribution."""
-    _report(_inspected(distribution), json)
+    """Run every conformance check of a distribution's parts; exit code 3 if a part is broken or a check fails."""
+    from rtbench.cli.plugin_check import report, show, sound
+
+    (loaded,) = inspected(distribution)
+    found = report(loaded, part)
+    output.emit(found, json=json, render=lambda: show(found))
+    if not sound(found):
+        raise typer.Exit(PluginError.exit_code)
 
 
-def _inspected(only: str | None) -> list[dict[str, Any]]:
+@plugins.command("new")
+def plugins_new(
+    kind: Annotated[str, typer.Argument(help="What it brings: an architecture, a scheduler, a suite …")],
+    name: Annotated[str, typer.Argument(help="What it is called: yourname/wavefront.")],
+    folder: Annotated[Path, typer.Option("--output", "-o", help="Where its folder is made.")] = Path(),
+    json: output.JsonOption = False,
+) -> None:
+    """Write a distribution with one part that works: code, conformance test, README, tox, workflow, licence."""
+    from rtbench.cli.plugin_new import steps, write
+
+    written = write(plural(kind), name, folder)
+    output.emit(written, json=json, render=lambda: output.line("\n".join(steps(written))))
+
+
+# --- loading
+
+BROKEN = "broken"
+
+
+def inspected(only: str | None) -> list[dict[str, Any]]:
     """Distributions with their parts, each loaded behind a guard: one that breaks stops none of the others."""
     found = [each for kind in (*registry.KINDS, registry.HOOK_GROUP) for each in registry.registrations(kind)]
     names = sorted({each.distribution for each in found})
@@ -115,40 +148,35 @@ def _loaded(found: registry.Entry) -> dict[str, Any]:
         registry.verify(found)
     except PluginError as error:
         detail = error.detail if isinstance(error, registry.BrokenPlugin) else ""
-        return data | {"status": "broken", "error": error.message, "hint": error.hint, "traceback": detail}
+        return data | {"status": BROKEN, "error": error.message, "hint": error.hint, "traceback": detail}
     return data | {"status": "ok", "error": "", "hint": "", "traceback": ""}
 
 
-def _report(distributions: list[dict[str, Any]], json: bool) -> None:
-    broken = [part for one in distributions for part in one["parts"] if part["status"] == "broken"]
-
-    def render() -> None:
-        switched_off = os.environ.get(registry.DISABLE_VARIABLE, "")
-        if switched_off:
-            output.line(f"switched off: {registry.DISABLE_VARIABLE}={switched_off}")
-        rows = [
-            [
-                f"{one['distribution']} {one['version']}",
-                part["kind"],
-                part["name"],
-                part["status"].replace("broken", "BROKEN"),
-            ]
-            for one in distributions
-            for part in one["parts"]
+def _listed(distributions: list[dict[str, Any]]) -> None:
+    switched_off = os.environ.get(registry.DISABLE_VARIABLE, "")
+    if switched_off:
+        output.line(f"switched off: {registry.DISABLE_VARIABLE}={switched_off}")
+    rows = [
+        [
+            f"{one['distribution']} {one['version']}",
+            part["kind"],
+            part["name"],
+            part["status"].replace(BROKEN, BROKEN.upper()),
         ]
-        output.table(["distribution", "kind", "name", "status"], rows)
-        for part in broken:
-            output.line(f"\n{part['error']}")
-            for text in _traceback_lines(part["traceback"]):
-                output.line(f"    {text}")
-            output.line(f"  next: {part['hint']}")
-
-    output.emit(distributions, json=json, render=render)
-    if broken:
-        raise typer.Exit(PluginError.exit_code)
+        for one in distributions
+        for part in one["parts"]
+    ]
+    output.table(["distribution", "kind", "name", "status"], rows)
+    for part in (part for one in distributions for part in one["parts"]):
+        show_broken(part)
 
 
-def _traceback_lines(detail: str) -> list[str]:
-    """The last lines of a plugin's traceback without Python's own frames, all of them with --debug."""
-    lines = detail.rstrip().splitlines()
-    return lines if output.debugging() else [text for text in lines if "<frozen importlib" not in text][-4:]
+def show_broken(part: dict[str, Any]) -> None:
+    """Why a part cannot be loaded, if it cannot: the last lines of its traceback without Python's own frames."""
+    if part["status"] != BROKEN:
+        return
+    output.line(f"\n{part['error']}")
+    lines = part["traceback"].rstrip().splitlines()
+    for text in lines if output.debugging() else [text for text in lines if "<frozen importlib" not in text][-4:]:
+        output.line(f"    {text}")
+    output.line(f"  next: {part['hint']}")

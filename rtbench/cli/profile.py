@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtbench.backends.measure import Measurement, architecture_text, check_supported, figures, measure
-from rtbench.cli.output import JsonOption, emit, given_parameters, line, table
+from rtbench.backends.measure import (
+    EXECUTIONS,
+    Contender,
+    Measurement,
+    architecture_text,
+    refusal,
+    with_threads,
+)
+from rtbench.cli.output import JsonOption, emit, given_parameters
+from rtbench.cli.profile_told import Refused, Saved, show, told
 from rtbench.cli.results import STATE, StateOption
 from rtbench.errors import SuiteError
-from rtbench.interaction.profile import MACHINE_FIELDS, LatencyProfile, digest, write_profile
+from rtbench.interaction.profile import MACHINE_FIELDS, SUFFIX, LatencyProfile, digest, write_profile
 from rtbench.parts import PartUse, PolicyShape
 from rtbench.plugins import use
 
@@ -23,33 +31,24 @@ if TYPE_CHECKING:
     from rtbench.interaction.profile import ProfileGroup
 
 FOLDER = "profiles"
-SUFFIX = ".parquet"
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A written profile: one architecture on one backend, with a group per execution."""
-
-    path: Path
-    digest: str
-    groups: tuple[ProfileGroup, ...]
 
 
 def profile(
     architectures: Annotated[list[str], typer.Argument(metavar="ARCH…", help="See rtbench list architectures.")],
     backend: Annotated[list[str] | None, typer.Option(help="Backend, eager if not given; may be repeated.")] = None,
-    layers: Annotated[int | None, typer.Option(help="The architecture's parameter layers.")] = None,
-    width: Annotated[int | None, typer.Option(help="The architecture's parameter width.")] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="The architecture's parameter layers: 3, or 1,3,10.")] = None,
+    width: Annotated[list[str] | None, typer.Option(help="The architecture's parameter width; may be several.")] = None,
     skips: Annotated[str | None, typer.Option(help="The architecture's parameter skips.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Any of its parameters as key=value; may be repeated.")
     ] = None,
     observation_size: Annotated[int, typer.Option(help="Numbers in an observation.")] = 17,
     action_size: Annotated[int, typer.Option(help="Numbers in an action; the head gives mean and spread of each.")] = 6,
-    batch: Annotated[int, typer.Option(help="Observations per inference; acting is at batch 1 for now.")] = 1,
+    batch: Annotated[list[str] | None, typer.Option(help="Observations per inference: 1, or 1,16,256.")] = None,
     samples: Annotated[int, typer.Option(help="Timed inferences, at least 2000.")] = 2000,
     warmup: Annotated[int, typer.Option(help="Inferences before the timed ones.")] = 200,
-    threads: Annotated[int, typer.Option(help="Threads of arithmetic.")] = 1,
+    rounds: Annotated[int, typer.Option(help="Rounds in which everything of one size has its turn.")] = 10,
+    threads: Annotated[list[str] | None, typer.Option(help="Threads of arithmetic: 1, or 1,2.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random weights and observations.")] = 0,
     output: Annotated[
         Path | None,
@@ -59,21 +58,93 @@ def profile(
     json: JsonOption = False,
 ) -> None:
     """Measure how long inference takes here: a whole pass (sequential) and one tick (pipelined)."""
-    how = Measurement(samples, warmup, threads, batch, seed)
-    how.check()
+    hows = [Measurement(samples, warmup, each, seed, rounds) for each in _numbers(batch, "--batch") or (1,)]
+    for how in hows:
+        how.check()
     shape = _shape(observation_size, action_size)
-    given = given_parameters({"layers": layers, "width": width, "skips": skips}, settings or [])
-    uses = [use("architectures", name, given, place="ARCH") for name in dict.fromkeys(architectures)]
-    backends = [use("backends", name, place="--backend") for name in dict.fromkeys(backend or ["eager"])]
-    pairs = [(one, other) for one in uses for other in backends]
-    for pair in pairs:
-        check_supported(*pair)
+    networks = _networks(architectures, layers, width, given_parameters({"skips": skips}, settings or []))
+    contenders = _contenders(backend or ["eager"], _numbers(threads, "--threads") or (1,))
+    refused = _refused(networks, contenders)
     target = output or state / FOLDER
-    _check_target(target, len(pairs))
-    measured = [(one, measure(one, other, shape, how)) for one, other in pairs]
-    machine = _machine(threads)
-    saved = [_save(one, groups, machine, target) for one, groups in measured]
-    emit(_data(saved, machine), json=json, render=lambda: _print(saved, machine, how))
+    _check_target(target, len(networks) * len(hows) * len(contenders) // len(EXECUTIONS))
+    machine = _machine()
+    saved: list[Saved] = []
+    for network, how in itertools.product(networks, hows):
+        groups, cannot = _measured(network, contenders, shape, how)
+        refused += [Refused(network, contender, how.batch, reason) for contender, reason in cannot]
+        saved += [_save(network, found, machine, target) for found in groups]
+    if not saved:
+        raise SuiteError(refused[0].reason, place=refused[0].title)
+    emit(told(saved, refused, machine), json=json, render=lambda: show(saved, refused, machine, hows[0]))
+
+
+def _numbers(texts: Sequence[str] | None, place: str) -> tuple[int, ...]:
+    """Numbers from "1,3,10", repeated or not, each once."""
+    found = []
+    for text in itertools.chain.from_iterable(given.split(",") for given in texts or ()):
+        if not re.fullmatch(r"\s*-?\d+\s*", text):
+            raise SuiteError(f"not a whole number: {text!r}", place=place, hint="write 3, or 1,3,10")
+        found.append(int(text))
+    return tuple(dict.fromkeys(found))
+
+
+def _networks(
+    architectures: Sequence[str],
+    layers: Sequence[str] | None,
+    width: Sequence[str] | None,
+    given: dict[str, Any],
+) -> list[PartUse]:
+    """Every architecture in every size."""
+    sizes = {"layers": _numbers(layers, "--layers"), "width": _numbers(width, "--width")}
+    for name in sizes:
+        if sizes[name] and name in given:
+            raise SuiteError(f"parameter {name!r} is given twice", place="--set")
+    asked = {name: values for name, values in sizes.items() if values}
+    return [
+        use("architectures", name, given | dict(zip(asked, values, strict=True)), place="ARCH")
+        for name in dict.fromkeys(architectures)
+        for values in itertools.product(*asked.values())
+    ]
+
+
+def _contenders(backends: Sequence[str], threads: Sequence[int]) -> list[Contender]:
+    """Every backend under both executions, with every number of threads."""
+    for count in threads:
+        if count < 1:
+            raise SuiteError(f"threads must be at least 1, got {count}", place="--threads")
+    return [
+        Contender(with_threads(use("backends", name, place="--backend"), count), execution, count)
+        for name in dict.fromkeys(backends)
+        for count in threads
+        for execution in EXECUTIONS
+    ]
+
+
+def _refused(networks: Sequence[PartUse], contenders: Sequence[Contender]) -> list[Refused]:
+    """Nothing yet; SuiteError before anything is measured if all of it would be refused."""
+    reasons = [(one, other, refusal(one, other)) for one in networks for other in contenders]
+    if all(reason for *_, reason in reasons):
+        network, contender, reason = reasons[0]
+        raise SuiteError(str(reason), place=f"{network.title} on {contender.title}")
+    return []
+
+
+def _measured(
+    network: PartUse, contenders: Sequence[Contender], shape: PolicyShape, how: Measurement
+) -> tuple[list[tuple[ProfileGroup, ...]], list[tuple[Contender, str]]]:
+    """Groups that belong into one file each, and what was refused with the reason."""
+    from rtbench.backends.stopwatch import Stopwatch
+
+    wanted = [one for one in contenders if not refusal(network, one)]
+    if not wanted:
+        return [], [(one, str(refusal(network, one))) for one in contenders]
+    watch = Stopwatch(network, contenders, shape, how)
+    while not watch.done:
+        watch.advance()
+    files: dict[tuple[str, int], list[ProfileGroup]] = {}
+    for _, group in watch.groups():
+        files.setdefault((group.backend, group.threads), []).append(group)
+    return [tuple(found) for found in files.values()], watch.refused
 
 
 def _shape(observation_size: int, action_size: int) -> PolicyShape:
@@ -89,7 +160,8 @@ def _check_target(target: Path, profiles: int) -> None:
     is_file = target.suffix == SUFFIX
     if is_file and profiles > 1:
         raise SuiteError(
-            f"{profiles} profiles (architectures × backends) do not go into one file: a latency is one of them",
+            f"{profiles} profiles (architectures × sizes × backends × threads) do not go into one file: "
+            "a latency is one of them",
             place="--output",
             hint="name a folder",
         )
@@ -104,10 +176,10 @@ def _check_target(target: Path, profiles: int) -> None:
         raise SuiteError("cannot write the latency profile: no permission", place=str(there))
 
 
-def _machine(threads: int) -> dict[str, str]:
+def _machine() -> dict[str, str]:
     from rtbench.backends.machine import fingerprint
 
-    facts = fingerprint(threads)
+    facts = fingerprint(1)
     return {name: str(facts[name]) for name in MACHINE_FIELDS}
 
 
@@ -122,6 +194,8 @@ def _save(architecture: PartUse, groups: tuple[ProfileGroup, ...], machine: dict
             architecture_text(architecture),
             f"{group.layers}x{group.width}",
             group.backend,
+            *([f"batch{group.batch}"] if group.batch > 1 else []),
+            *([f"{group.threads}-threads"] if group.threads > 1 else []),
             digest(found)[:8],  # measuring again never overwrites what a cell may name
         )
         path = target / ("-".join(_slug(word) for word in words) + SUFFIX)
@@ -130,59 +204,3 @@ def _save(architecture: PartUse, groups: tuple[ProfileGroup, ...], machine: dict
 
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
-
-
-def _uses(path: Path) -> dict[str, str]:
-    """How a profile is used, in a suite and on the command line."""
-    return {
-        "suite": f'latency = {{ profile = "{path.as_posix()}" }}',
-        "simulate": f"--latency profile:{path.as_posix()}",
-    }
-
-
-def _data(saved: Sequence[Saved], machine: dict[str, str]) -> dict[str, Any]:
-    """Everything but the samples, which are in the files."""
-    names = ("architecture", "backend", "execution", "layers", "width", "batch", "threads")
-    return {
-        "schema_version": 1,
-        "machine": machine,
-        "profiles": [
-            {
-                "file": one.path.as_posix(),
-                "digest": one.digest,
-                "use": _uses(one.path),
-                "groups": [
-                    {**{name: getattr(group, name) for name in names}, **figures(group)} for group in one.groups
-                ],
-            }
-            for one in saved
-        ],
-    }
-
-
-def _print(saved: Sequence[Saved], machine: dict[str, str], how: Measurement) -> None:
-    table(
-        ("architecture", "layers × width", "backend", "execution", "p50", "p95", "p99", "max", "jitter", "per second"),
-        [_cells(group) for one in saved for group in one.groups],
-        title=(
-            f"{machine['cpu']}: {how.samples} samples after {how.warmup}, batch {how.batch}, "
-            f"{how.threads} thread{'s' if how.threads > 1 else ''}; "
-            "sequential: a whole pass, pipelined: one tick of all layers; jitter: p95 − p50"
-        ),
-    )
-    line()
-    for one in saved:
-        line(f"saved: {one.path.as_posix()}")
-    uses = _uses(saved[0].path)
-    line(f"use it in a suite: {uses['suite']}")
-    line(f"or in rtbench simulate: {uses['simulate']}")
-
-
-def _cells(group: ProfileGroup) -> tuple[str, ...]:
-    # imported late: it brings NumPy, whose threads are pinned before it is imported
-    from rtbench.interaction.forecast import duration
-
-    found = figures(group)
-    times = (duration(found[f"{name}_ns"]) for name in ("p50", "p95", "p99", "max", "jitter"))
-    size = f"{group.layers} × {group.width}"
-    return (group.architecture, size, group.backend, group.execution, *times, f"{found['per_s']:.4g}")

@@ -193,7 +193,7 @@ def status(
     from rtbench.executors.planning import counts
 
     loaded, planned, _ = _plan(suite, profile, None, None, "failed", state)
-    running = _running(state, {found.run_id for found in planned})
+    running = running_now(state, {found.run_id for found in planned})
     failed = [found for found in planned if found.state in ("failed", "timeout")]
     data = {
         "schema_version": 1,
@@ -204,6 +204,9 @@ def status(
         "failed": [found.data() for found in failed],
     }
 
+    units = {budget.unit for budget in loaded.budgets}
+    unit = units.pop() if len(units) == 1 else "units"
+
     def render() -> None:
         line(
             f"{loaded.name}, profile {loaded.profile}: {len(planned)} runs: "
@@ -213,7 +216,7 @@ def status(
             share = 100 * found["done_units"] / found["total_units"]
             gone = "not running any more; the next `rtbench run` continues it"
             alive = f"running on {found['host']}, pid {found['pid']}" if found["alive"] else gone
-            line(f"{share:5.1f} %   {found['title']}   {found['units_per_s']:g} {loaded.budget.unit}/s   {alive}")
+            line(f"{share:5.1f} %   {found['title']}   {found['units_per_s']:g} {unit}/s   {alive}")
         for lost in failed:
             line(f"{lost.state}: {lost.cell.environment} · {lost.cell.method} · seed {lost.seed}: {lost.why}")
 
@@ -284,7 +287,7 @@ def _seeds(text: str | None, known: tuple[int, ...]) -> list[int] | None:
     return wanted
 
 
-def _running(state: Path, run_ids: set[str]) -> list[dict[str, Any]]:
+def running_now(state: Path, run_ids: set[str]) -> list[dict[str, Any]]:
     """What runs told last, and by their leases whether their process lives; of another machine that is taken for so."""
     from rtbench.executors.jobs import PROGRESS
     from rtbench.executors.leases import current

@@ -30,6 +30,7 @@ def suite(found: registry.Entry) -> dict[str, Any]:
         "source": str(head.get("source", "")),
         "revision": head.get("revision"),
         "requires": [str(each) for each in head.get("requires", [])],
+        "includes": [str(each) for each in head.get("includes", [])],
         "file": path.name,
         "budget": _table(document, "budget"),
         "seeds": _table(document, "seeds").get("count"),
@@ -100,11 +101,11 @@ def _expanded(name: str) -> dict[str, Any]:
     for profile in whole.profiles:
         chosen = load_suite(name, profile)
         cells = [cell for cell in expand(chosen, support=False) if cell.excluded is None]
-        profiles[profile] = chosen.budget.data() | {
+        profiles[profile] = (chosen.budget.data() if chosen.budget else {}) | {
             "wall_limit_s": chosen.wall_limit_s,
             "cells": len(cells),
             "seeds": len(chosen.seeds),
-            "runs": len(cells) * len(chosen.seeds),
+            "runs": sum(len(cell.seeds) for cell in cells),
         }
     return {"profiles": profiles, "published": _published(whole)}
 

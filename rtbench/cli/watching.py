@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rtbench.cli.choices import Choice, Score, Witness, action_names, score_for
+from rtbench.cli.film import Bar, film_for
 from rtbench.cli.output import JsonOption, emit, line
 from rtbench.cli.policies import (
     DeltaOption,
@@ -26,7 +28,6 @@ from rtbench.cli.policies import (
 )
 from rtbench.cli.results import STATE, StateOption
 from rtbench.errors import RtbenchError
-from rtbench.learners.recorder import Silence
 
 if TYPE_CHECKING:
     from rtbench.learners.loop import Loop
@@ -42,7 +43,8 @@ GL_HINT = (
 class Moment:
     """After an environment step: its number within the episode, the reward so far, the ages behind its action.
 
-    Ages in environment steps, None where the action rests on no observation. `newest_steps` ≤ `oldest_steps`.
+    Ages in environment steps, None where the action rests on no observation. `newest_steps` ≤ `oldest_steps`. `choice`:
+    of a policy that draws among discrete actions, with which probabilities; None where the default policy acted.
     """
 
     episode: int
@@ -51,11 +53,16 @@ class Moment:
     newest_steps: int | None
     oldest_steps: int | None
     over: bool
+    choice: Choice | None = None
+    filled_in: bool = False
+    """Whether the default policy acted, and not by holding the agent's action."""
 
     def words(self, step_s: float) -> list[str]:
         """Two lines below a frame."""
         reward = round(self.reward, 1) + 0.0  # not −0.0
         first = f"episode {self.episode + 1}, step {self.step} ({self.step * step_s:.2f} s), reward {reward:.1f}"
+        if self.filled_in:
+            return [first, "the default policy acts"]
         return [first, _age(self.newest_steps, self.oldest_steps, step_s)]
 
 
@@ -76,33 +83,39 @@ def watch(
     ],
     episodes: Annotated[int, typer.Option(help="Episodes to show.", min=1)] = 1,
     steps: Annotated[int | None, typer.Option(help="Stop every episode after so many steps.", min=1)] = None,
+    frames: Annotated[int, typer.Option(help="Frames of a contact sheet, evenly apart.", min=1)] = 12,
     execution: WayOption = None,
     delta: DeltaOption = None,
     latency: LatencyOption = None,
     state: StateOption = STATE,
     json: JsonOption = False,
 ) -> None:
-    """Draw a trained agent, each frame with the age of the observations its action rests on."""
+    """Draw a trained agent, each frame with the age of the observations its action rests on.
+
+    Where it draws among discrete actions, the probabilities of each stand below, the one taken in a frame.
+    """
     choose_gl()
     from gymnasium.wrappers import TimeLimit
 
     from rtbench import files
-    from rtbench.cli.film import film_for
     from rtbench.plugins import build
 
     policy = find_policy(run, state)
     interaction = changed(policy.cell.interaction, execution, delta, latency)
     step_s = build(policy.cell.environment).spec().step_s
-    film = film_for(out, step_s)
+    film = film_for(out, step_s, frames)
     env = drawing_environment(policy.cell.environment)
     if steps:
         env = TimeLimit(env, steps)
-    score = Score()
-    loop = policy.loop(interaction, phase="watch", env=env, recorder=score)
+    score = score_for(policy, "watch")
+    decide = score if isinstance(score, Witness) else None
+    loop = policy.loop(interaction, phase="watch", env=env, recorder=score, decide=decide)
+    names = action_names(env, loop.spec.action_size) if decide else ()
     told: list[dict[str, float]] = []
     for frame, moment in enumerate(moments(loop, score, episodes)):
         if film.wants(frame):
-            film.add(_draw(env), [heading(policy, interaction), *moment.words(step_s)])
+            bars = _bars(moment.choice, names)
+            film.add(_draw(env), [heading(policy, interaction), *moment.words(step_s)], bars)
         if moment.over:
             told.append({"steps": moment.step, "return": moment.reward})
     env.close()
@@ -118,35 +131,29 @@ def watch(
     emit(data, json=json, render=render)
 
 
-class Score(Silence):
-    """Adds up an episode's steps and rewards."""
-
-    step = 0
-    reward = 0.0
-
-    def begin_episode(self, observation: Any) -> None:
-        """From nothing."""
-        self.step, self.reward = 0, 0.0
-
-    def end_step(self, action: Any, reward: float, observation: Any) -> None:
-        """One more."""
-        self.step += 1
-        self.reward += reward
-
-
 def moments(loop: Loop, score: Score, episodes: int) -> Iterator[Moment]:
     """The steps of so many episodes, each told once it is done; `score` is the loop's recorder."""
     tally = loop.tally
     for episode in range(episodes):
         over = False
         while not over:
-            before = (Counter(tally.newest), Counter(tally.oldest))
+            before, idle = (Counter(tally.newest), Counter(tally.oldest)), tally.inaction
             over = loop.advance()
             # A step counts at most one age of each kind.
             newest, oldest = (
                 next(iter(now - then), None) for now, then in zip((tally.newest, tally.oldest), before, strict=True)
             )
-            yield Moment(episode, score.step, score.reward, newest, oldest, over)
+            filled_in = newest is None and tally.inaction > idle
+            choice = None if filled_in else score.choice
+            yield Moment(episode, score.step, score.reward, newest, oldest, over, choice, filled_in)
+
+
+def _bars(choice: Choice | None, names: tuple[str, ...]) -> list[Bar]:
+    """The actions with their probabilities, as a film shows them; without any where the default policy acted."""
+    if choice is None:
+        return [Bar(name) for name in names]
+    told = zip(names, choice.probabilities, strict=True)
+    return [Bar(name, share, number == choice.taken) for number, (name, share) in enumerate(told)]
 
 
 def choose_gl() -> None:

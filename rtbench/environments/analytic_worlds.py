@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 Observation = NDArray[np.float32]
 
 
-class World(gymnasium.Env[Observation, np.int64]):
+class World(gymnasium.Env[Observation, np.int64], ABC):
     """A finite world; all that an episode draws is drawn at its reset, so that a step's draw depends on its number."""
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own name and type
@@ -56,9 +57,9 @@ class World(gymnasium.Env[Observation, np.int64]):
         self._step += 1
         return self._observation(), reward, False, self._step >= self._p.steps, {}
 
+    @abstractmethod
     def _move(self, action: int, moves: bool) -> tuple[float, int]:
-        """Reward, next state."""
-        raise NotImplementedError
+        """Reward, next state; `moves` is the step's draw."""
 
 
 class Inaction(World):

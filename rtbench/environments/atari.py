@@ -56,7 +56,7 @@ class Atari(Environment):
     Params = Params
     requires = ("ale_py",)
     extra = "rtbench[atari]"
-    preload = ("rtbench.environments.atari_world",)
+    preload = ("ale_py", "rtbench.environments.atari_world")
     actions = "discrete"
 
     @classmethod
@@ -110,4 +110,5 @@ def _spec(params: Params) -> EnvironmentSpec:
         observation_dtype="uint8",
         observation_scale=1 / 255,
         training_reward=params.training_reward,
+        stacked_frames=params.frames,
     )

@@ -121,6 +121,10 @@ class World(gymnasium.Env[Bytes, int]):
         picture: Bytes = self._console.getScreenRGB().repeat(2, axis=0).repeat(2, axis=1)
         return picture
 
+    def get_action_meanings(self) -> list[str]:
+        """What each action is, by ALE's names."""
+        return [str(action.name) for action in self._actions]
+
     def render(self) -> Any:
         """The screen as RGB, every pixel two by two."""
         return self._first_picture.copy() if self._fresh else self._picture()

@@ -78,6 +78,10 @@ class World(gymnasium.Env[NDArray[np.uint8], int]):
         state: NDArray[np.bool_] = self._game.state()
         return state.view(np.uint8)
 
+    def get_action_meanings(self) -> list[str]:
+        """What each action is, by MinAtar's letters."""
+        return [self._game.action_map[action] for action in self._actions]
+
     def render(self) -> Any:
         """The board as RGB [320, 320, 3], a colour per channel, the highest channel of a cell on top."""
         channels = self.observation_space.shape[-1]  # type: ignore[index]

@@ -43,7 +43,7 @@ class MiniGrid(Environment):
     Params = Params
     requires = ("minigrid",)
     extra = "rtbench[minigrid]"
-    preload = ("rtbench.environments.minigrid_world",)
+    preload = ("minigrid", "rtbench.environments.minigrid_world")
     actions = "discrete"
 
     @classmethod

@@ -82,6 +82,10 @@ class World(gymnasium.Env[Bytes, int]):
         self._stack.push(self.frame())
         return self._stack.stack.copy(), reward, terminated, truncated, {}
 
+    def get_action_meanings(self) -> list[str]:
+        """What each action is, by MiniGrid's names."""
+        return [action.name for action in self.inner.actions][: int(self.action_space.n)]
+
     def render(self) -> Any:
         """The whole grid from above as RGB, the agent's view lighter."""
         return self.inner.render()

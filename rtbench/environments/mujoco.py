@@ -48,6 +48,9 @@ class Params:
     observation_rate: int = param(
         1, unit="×", doc="observations this many times as often, each step shorter and worth less reward", added=True
     )
+    speed: float = param(
+        1.0, unit="×", doc="the same world, so many times faster than real time: τ_M is divided by it", added=True
+    )
 
 
 class MuJoCo(Environment):
@@ -55,12 +58,14 @@ class MuJoCo(Environment):
 
     Observations float64 vectors, actions in a box, a time limit that truncates. τ_M is the model's time step times the
     frame skip (HalfCheetah 50 ms, Hopper and Walker2d 8 ms, Ant 50 ms). `action_repeat` makes a step of so many, as the
-    paper's SAC-repeat (Appendix C, Table 6); `observation_rate` makes so many of one (Section 5.1).
+    paper's SAC-repeat (Appendix C, Table 6); `observation_rate` makes so many of one (Section 5.1). `speed` makes a
+    task stand for a plant that is controlled faster: 1000 makes InvertedPendulum's 40 ms a control loop of 25 kHz.
     """
 
     Params = Params
     requires = ("mujoco", "imageio")
     extra = "rtbench[mujoco]"
+    preload = ("gymnasium.envs.mujoco",)
     actions = "continuous"
 
     @classmethod
@@ -70,6 +75,9 @@ class MuJoCo(Environment):
             value = cell.environment.params.get(name, 1)
             if value < 1:
                 return f"environment mujoco: {name} must be at least 1, got {value}"
+        speed = cell.environment.params.get("speed", 1.0)
+        if not 0 < speed <= 1e6:
+            return f"environment mujoco: speed must be above 0 and at most 1e6, got {speed}"
         name = str(cell.environment.params["id"])
         if cell.environment.params.get("observation_rate", 1) > 1 and name.startswith("HumanoidStandup"):
             return f"environment mujoco: {name} divides its reward by the time step, so it has no observation_rate"
@@ -110,7 +118,7 @@ def _spec(params: Params) -> EnvironmentSpec:
         observation_shape=tuple(env.observation_space.shape or ()),
         action_size=int(space.shape[0]),
         continuous=True,
-        step_s=round(float(env.unwrapped.dt) * params.action_repeat, 9),  # type: ignore[attr-defined]
+        step_s=round(float(env.unwrapped.dt) * params.action_repeat / params.speed, 9),  # type: ignore[attr-defined]
         max_episode_steps=-(-limit // params.action_repeat),
         action_low=tuple(float(x) for x in space.low),
         action_high=tuple(float(x) for x in space.high),

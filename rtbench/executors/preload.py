@@ -14,14 +14,17 @@ ALWAYS = ("torch", "gymnasium", "rtbench.learners.checkpoint")
 
 
 def modules(jobs: Iterable[Job]) -> list[str]:
-    """Modules of the parts that the jobs use, of what these require, and of the programs of their learners."""
+    """Modules of the parts that the jobs use, what these want loaded beforehand, and the programs of their learners.
+
+    Not the packages that they require: of some only a part is needed, which `preload` names.
+    """
     cells = {id(job.cell): job.cell for job in jobs}.values()
     parts = sorted({(part.kind, part.name) for cell in cells for part in cell.parts.values()})
     found = dict.fromkeys(ALWAYS)
     for kind, name in parts:
         part = plugins.part_class(kind, name)
         module = plugins.entry(kind, name).target.partition(":")[0]
-        found |= dict.fromkeys([*part.requires, module, *part.preload])
+        found |= dict.fromkeys([module, *part.preload])
     return list(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -154,7 +155,8 @@ class RealTime(Paced, RecordConstructorArgs):
             delays = ("delta", "delta_cv", "latency", "sensor_latency_s", "actuator_latency_s")
             others = {name: value for name, value in time.items() if name not in delays}
             _refuse(others, "decision", 'with decision = "step" an inference begins at every environment step')
-            courses = _each_step(env, step_s, interaction_of(**time))
+            interaction = interaction_of(**time)
+            courses = EveryStep(interaction, step_s_for(env, step_s, interaction))
         else:
             interaction = interaction_of(**time)
             courses = Simulated(interaction, step_s_for(env, step_s, interaction))
@@ -169,31 +171,9 @@ class RealTime(Paced, RecordConstructorArgs):
         )
 
 
-def _each_step(env: gymnasium.Env[Any, Any], step_s: float | None, interaction: Interaction) -> EveryStep:
-    return EveryStep(interaction, step_s_for(env, step_s, interaction))
-
-
-_DEFAULTS: dict[str, Any] = {
-    "scheduler": None,
-    "scheduler_params": None,
-    "processes": 1,
-    "execution": "sequential",
-    "delta": 0.0,
-    "delta_cv": 0.0,
-    "latency": None,
-    "on_reset": "restart",
-    "epsilon": 0.0,
-    "learning": None,
-    "lateness": None,
-    "sensor_latency_s": 0.0,
-    "actuator_latency_s": 0.0,
-    "counterfactual": "none",
-    "decision": "inference",
-}
-
-
 def _refuse(values: Mapping[str, Any], place: str, reason: str) -> None:
     """SuiteError if any of these is not at its default."""
+    defaults = inspect.signature(RealTime).parameters
     for name, value in values.items():
-        if value != _DEFAULTS[name]:
+        if value != defaults[name].default:
             raise SuiteError(f"{reason}, so {name} cannot be {value!r}", place=place, hint=f"leave {name} away")

@@ -23,9 +23,10 @@ FORMS = (
     '{ uniform = ["30ms", "50ms"] }',
     '{ lognormal = "40ms", cv = 0.1 }',
     '{ profile = "file.parquet" }',
+    '{ profile = "rtbench:name" }',
     '{ mixture = [[0.9, "40ms"], [0.1, { uniform = ["1ms", "2ms"] }]] }',
 )
-TEXT_FORMS = ("40ms", "uniform:30ms:50ms", "lognormal:40ms:0.1", "profile:FILE", "mixture:0.9:40ms:0.1:1ms")
+TEXT_FORMS = ("40ms", "uniform:30ms:50ms", "lognormal:40ms:0.1", "profile:FILE", "profile:rtbench:NAME", "mixture:0.9:40ms:0.1:1ms")
 
 _ONE_IN_10_000 = 3.719
 """Standard deviations above the mean that a normal variable exceeds once in ten thousand draws."""
@@ -247,9 +248,9 @@ def _from_table(table: Mapping[str, Any], place: str) -> Latency:
             raise SuiteError(f"cv is standard deviation over mean, a positive number, not {cv!r}", place=f"{place}.cv")
         return Latency("lognormal", mean_s=_seconds(table["lognormal"], f"{place}.lognormal"), cv=float(cv))
     if keys == {"profile"} and isinstance(table["profile"], str):
-        from rtbench.interaction.profile import digest, read_profile
+        from rtbench.interaction.profile import digest, locate, read_profile
 
-        path = table["profile"]
+        path = locate(table["profile"])
         return Latency("profile", profile_digest=digest(read_profile(path)), profile_path=path)
     if keys == {"mixture"}:
         return _mixture(table["mixture"], f"{place}.mixture")

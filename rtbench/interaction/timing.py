@@ -43,6 +43,8 @@ def contradiction(interaction: Interaction) -> str | None:
         return f"clock must be virtual or wall, not {interaction.clock!r}"
     if interaction.counterfactual not in ("none", "age-0"):
         return f"counterfactual must be none or age-0, not {interaction.counterfactual!r}"
+    if interaction.latency_convention != "paper" and (reason := _convention_contradiction(interaction)):
+        return reason
     if interaction.clock == "wall" and (reason := _wall_contradiction(interaction)):
         return reason
     if interaction.execution == "instant":
@@ -51,6 +53,17 @@ def contradiction(interaction: Interaction) -> str | None:
         return f"execution = {interaction.execution!r} takes delta or latency, and both are given"
     if delta == 0 and latency is None and interaction.clock == "virtual":
         return f"execution = {interaction.execution!r} needs delta > 0 or a latency, and neither is given"
+    return None
+
+
+def _convention_contradiction(interaction: Interaction) -> str | None:
+    if interaction.latency_convention != "published-code":
+        return f"latency_convention must be paper or published-code, not {interaction.latency_convention!r}"
+    latency = interaction.latency
+    if interaction.execution != "sequential" or interaction.processes > 1 or interaction.clock == "wall":
+        return "latency_convention = 'published-code' is for one sequential process on the virtual clock"
+    if latency is None or latency.distribution != "constant":
+        return "latency_convention = 'published-code' needs a constant latency"
     return None
 
 
@@ -148,9 +161,21 @@ def timing(interaction: Interaction, layers: int, step_s: float) -> Timing:
         at_least_ns,
         grain_ns,
         seconds_to_ns(interaction.sensor_latency_s),
-        seconds_to_ns(interaction.actuator_latency_s),
+        seconds_to_ns(interaction.actuator_latency_s) + _queued_ns(interaction, step_ns),
         graph_execution(interaction),
     )
+
+
+def _queued_ns(interaction: Interaction, step_ns: int) -> int:
+    """How much longer an action waits by the published code's convention, once it is computed.
+
+    Of n steps per decision the code lets n − 1 pass without an action and then applies what it decided n − 1 decisions
+    before: n² − 1 steps after the observation, of which the inference took n.
+    """
+    if interaction.latency_convention == "paper" or interaction.latency is None:
+        return 0
+    n = -(-seconds_to_ns(interaction.latency.mean_s) // step_ns)
+    return max(0, n * n - 1 - n) * step_ns
 
 
 def graph_execution(interaction: Interaction) -> Execution:

@@ -17,6 +17,7 @@ from rtbench.learners.evaluation import Evaluation
 from rtbench.learners.policy import Policy, graph_columns, mean_action
 from rtbench.learners.refusals import check_trainable
 from rtbench.learners.sac_networks import Actor
+from rtbench.learners.training import Training
 from rtbench.learners.worlds import Sampling, Worlds, new_loop, policies, views
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build, use
@@ -48,11 +49,12 @@ def teacher_batch(batch: RunBatch, params: Params) -> RunBatch:
     )
 
 
-class DistillationProgram:
+class DistillationProgram(Training):
     """One `advance` is one unit of the teacher's program, until that is done, then one of the student's."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
-        self._batch, self._cell, self._seeds, self._p = batch, batch.cell, batch.seeds, params
+        super().__init__(batch)
+        self._p = params
         cell, p = batch.cell, params
         spec = build(cell.environment).spec()
         check_trainable("distillation", spec)
@@ -86,6 +88,11 @@ class DistillationProgram:
     # ---- running ---------------------------------------------------------------------------------------------------
 
     @property
+    def trained_units(self) -> int:
+        """Units of the student's training."""
+        return self._student_units
+
+    @property
     def done_units(self) -> int:
         """Units of both trainings behind it."""
         return self.teacher.done_units + self._student_units
@@ -95,25 +102,18 @@ class DistillationProgram:
         """Units of both trainings."""
         return self.teacher.total_units + self._cell.budget.steps
 
-    @property
-    def done(self) -> bool:
-        """True when the student's final evaluation is over."""
-        return self.evaluation.done
-
     def advance(self) -> None:
         """One unit of training, or one evaluation episode of one run, of the teacher first."""
-        if not self.teacher.done:
-            self.teacher.advance()
-        elif self.evaluation.running:
-            self.evaluation.advance(self._student_units)
-        elif self._student_units >= self._cell.budget.steps:
-            self.evaluation.advance_final()
+        if self.teacher.done:
+            super().advance()
         else:
-            self._student_units += 1
-            self.worlds.advance(self._student_units)
-            if self._student_units > self._p.learning_starts and self.worlds.ready:
-                self.update()
-            self.evaluation.after(self._student_units)
+            self.teacher.advance()
+
+    def _train(self) -> None:
+        self._student_units += 1
+        self.worlds.advance(self._student_units)
+        if self._student_units > self._p.learning_starts and self.worlds.ready:
+            self.update()
 
     def update(self) -> None:
         """One step down the gradient of mean (tanh μ_student − a_teacher)² over a batch of the student's decisions."""
@@ -137,10 +137,6 @@ class DistillationProgram:
         return output.chunk(2, dim=-1)[0].tanh()
 
     # ---- telling ---------------------------------------------------------------------------------------------------
-
-    def metrics(self) -> list[dict[str, float]]:
-        """The student's evaluation return of every curve point since the last call."""
-        return self.evaluation.metrics()
 
     def outcomes(self) -> list[Outcome]:
         """The student's outcome columns; the teacher's return beside them."""

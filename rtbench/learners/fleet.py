@@ -139,6 +139,8 @@ class Fleet:
         heads = self.acting.restart(rows, firsts.repeat(self._columns, axis=0))
         for index, head in zip(over, heads[:: self._columns], strict=True):
             self.loops[index].begin(head)
+            if episode := self.recordings[index].episode:
+                episode.output = head.copy()
 
     def _infer(self, wanted: Sequence[tuple[int, Wanted]]) -> None:
         columns = [each.process % self._columns for _, each in wanted]
@@ -149,9 +151,10 @@ class Fleet:
         newest = {node: self.acting.newest(node) for node in self._actor.recurrent}
         for (index, each), column, row, output in zip(wanted, columns, rows, outputs, strict=True):
             self.loops[index].deliver(each, output)
+            made = self.recordings[index].columns[column][-1]
+            made.output = output.copy()
             if newest:
-                held = {node: values[row].copy() for node, values in newest.items()}
-                self.recordings[index].columns[column][-1].held = held
+                made.held = {node: values[row].copy() for node, values in newest.items()}
 
     def columns(self) -> dict[str, Any]:
         """The training columns of a row, over all environments."""
@@ -198,6 +201,15 @@ class Fleet:
             for inference, row in recording.under_way:
                 loop.redecide(inference, heads[given.place[id(row)]].numpy())
         self._remember(given, values, before)
+
+    def begin_anew(self) -> None:
+        """Let the rollout go; the next one begins as an episode does, whatever lies before it, as published code does.
+
+        Acting goes on with what layers hold, and with actions that are under way.
+        """
+        for loop, recording in zip(self.loops, self.recordings, strict=True):
+            recording.forget(loop.flying, 0)
+            recording.begin_anew()
 
     def _remember(self, given: Inputs, values: dict[str, Any], before: dict[str, Any]) -> None:
         """What layers finished in the newest ticks of this episode, and the start rule's before."""

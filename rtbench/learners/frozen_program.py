@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +19,13 @@ from rtbench.parts import PolicyShape
 from rtbench.plugins import build
 
 if TYPE_CHECKING:
-    from rtbench.cell import RunBatch
+    from rtbench.cell import Cell, RunBatch
+    from rtbench.graph import LayerGraph
     from rtbench.learners.frozen import Params
     from rtbench.parts import EnvironmentSpec
+
+UNKNOWN = dict.fromkeys(("parameters", "flops", "constraint_violation"))
+"""What nobody says of the network of a policy from outside."""
 
 
 def frozen(batch: RunBatch, params: Params, where: str) -> Episodes:
@@ -52,15 +57,22 @@ def _own(batch: RunBatch, spec: EnvironmentSpec, where: str) -> Episodes:
 
 
 def _foreign(batch: RunBatch, spec: EnvironmentSpec, params: Params, where: str) -> Episodes:
-    """A policy from outside stands in for the one layer of the graph; how large it is nobody says."""
-    found = load(where, spec, params.algorithm)
-    chunk, size = chunk_of(batch.cell.interaction), spec.action_size
-    graph = build(batch.cell.architecture).make(PolicyShape.of(spec, chunk * size))
-    acting = ForeignActing(found, spec, scale=params.actions, place=where, chunk=chunk)
-    decide = _as_it_is if chunk == 1 else partial(np.reshape, shape=(chunk, size))
+    graph, decide, make = stand_in(batch.cell, spec, params, where)
+    acting = make()
     loops = [Loop(batch.cell, graph, [acting], decide, seed=seed, phase="evaluate", spec=spec) for seed in batch.seeds]
-    return Episodes(batch.cell, loops, {"parameters": None, "flops": None, "constraint_violation": None})
+    return Episodes(batch.cell, loops, UNKNOWN)
 
 
-def _as_it_is(output: Array) -> Array:
-    return output
+def stand_in(
+    cell: Cell, spec: EnvironmentSpec, params: Params, where: str
+) -> tuple[LayerGraph, Callable[[Array], Array], Callable[[], ForeignActing]]:
+    """A policy from outside in place of the one layer of a graph: that graph, what its output means, what loads it."""
+    chunk, size = chunk_of(cell.interaction), spec.action_size
+    graph = build(cell.architecture).make(PolicyShape.of(spec, chunk * size))
+    shape = (size,) if chunk == 1 else (chunk, size)
+
+    def make() -> ForeignActing:
+        found = load(where, spec, params.algorithm)
+        return ForeignActing(found, spec, scale=params.actions, place=where, chunk=chunk)
+
+    return graph, partial(np.reshape, shape=shape), make

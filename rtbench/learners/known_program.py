@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtbench.interaction.timing import chunk_of, draws
+from rtbench.interaction.timing import chunk_of, draws, graph_execution
 from rtbench.learners.episodes import Episodes
 from rtbench.learners.known_answers import ANSWERS, Situation, Tries, expected_loss, random_loss, right
 from rtbench.learners.known_pattern import Pattern, instant_pattern, pattern, without_age
 from rtbench.learners.loop import Loop
 from rtbench.learners.policy import graph_columns
-from rtbench.learners.schedule import Schedule, graph_execution
+from rtbench.learners.schedule import Schedule
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
 from rtbench.theory import formulas
@@ -73,7 +73,7 @@ class Mind:
         self._cell, self._world, self._spec = cell, environment.params, environment.spec()
         self._answer, self._tries = ANSWERS[policy, self._world.id], policy == "trying"
         met = cell.interaction
-        execution, delta = graph_execution(met)
+        execution, delta = graph_execution(met), met.delta or 1
         head = graph.lags(execution, delta).head
         self._back = min(age - head for age, _ in graph.ages(execution, delta))
         self._rows = chunk_of(met)
@@ -200,12 +200,13 @@ class KnownProgram(Episodes):
                 cell,
                 self._graph,
                 [mind],
-                _as_it_is,
+                lambda answer: answer,
                 seed=seed,
                 phase=_PHASE,
                 recorder=mind,
                 spec=spec,
                 start="hold",
+                first_action=False,
             )
             for mind, seed in zip(self._minds, batch.seeds, strict=True)
         ]
@@ -281,7 +282,3 @@ class KnownProgram(Episodes):
             share = sum(ages.values()) / sum(account.steps for account in accounts)
             out[name] = share * (1 - formulas.expected(functools.partial(pow, chance), ages))
         return out
-
-
-def _as_it_is(output: Array) -> Array:
-    return output

@@ -50,9 +50,15 @@ class Loop:
         env: Any = None,
         spec: EnvironmentSpec | None = None,
         start: str = "zero",
+        first_action: bool = True,
         bootstraps: bool = True,
+        epsilon: Callable[[int], float] | None = None,
     ) -> None:
-        """`bootstraps`: whether the recorder asks for the action after a time limit."""
+        """`first_action`: whether `hold` gives an episode's first action; else the default policy does, as for `zero`.
+
+        `bootstraps`: whether the recorder asks for the action after a time limit. `epsilon`: the share of random
+        actions after so many environment steps of all episodes, in place of the interaction's.
+        """
         environment = build(cell.environment)
         self.spec: EnvironmentSpec = spec or environment.spec()
         self.env = env or environment.make()
@@ -73,7 +79,8 @@ class Loop:
         ages = [age - head for age, _ in graph.ages(execution, delta)]
         self._newest_back, self._oldest_back = min(ages), max(ages)
         self._blind_start, self._bootstraps = start == "zero", bootstraps
-        self._schedule = Schedule(cell, len(graph.layers), self.spec, seed, phase)
+        self._held_start = first_action and not self._blind_start
+        self._schedule = Schedule(cell, len(graph.layers), self.spec, seed, phase, epsilon)
         self._chunk = self._schedule.chunk
         self.tally = Tally()
         self.episode = -1
@@ -99,8 +106,8 @@ class Loop:
         return first
 
     def begin(self, head: Array) -> None:
-        """The head's value by the start rule, which gives the first action."""
-        self._initial: Array | None = self._first(self._decide(head)) if np.any(head) else None
+        """The head's value by the start rule, which under `hold` gives the first action; under `zero` it is none."""
+        self._initial: Array | None = self._first(self._decide(head)) if self._held_start else None
 
     def _reset_world(self) -> NDArray[Any]:
         observation, _ = self.env.reset(seed=episode_seed(self._seed, self._phase, self.episode))

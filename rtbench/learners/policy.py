@@ -20,6 +20,7 @@ from rtbench.graph import LayerGraph, outputs
 from rtbench.interaction.timing import contradiction, graph_execution
 from rtbench.learners.acting import actings
 from rtbench.learners.categorical import Categorical
+from rtbench.learners.heads import ATOMS, dueling, unchanged
 from rtbench.learners.loop import Loop
 from rtbench.learners.recorder import Recorder
 from rtbench.parts import PolicyShape, canonical_json
@@ -40,16 +41,18 @@ _ABOUT = "about"
 class Head:
     """What a head's output means: how wide it is per action, and the action it stands for (in −1…1, or one-hot).
 
-    `draws`: actions are drawn, and `decide` is the likeliest; `decider` draws.
+    `draws`: actions are drawn, and `decide` is the likeliest; `decider` draws. `graph`: what becomes of the
+    architecture's own layers.
     """
 
     outputs_per_action: int
     decide: Callable[[Array], Array]
     draws: bool = False
+    graph: Callable[[LayerGraph], LayerGraph] = unchanged
 
-    def decider(self, seed: int, phase: str) -> Callable[[Array], Array]:
-        """What turns outputs into actions in one phase of a run, with a random stream of its own."""
-        return Categorical(generator(seed, phase, "actions")) if self.draws else self.decide
+    def decider(self, seed: int, phase: str, *path: int) -> Callable[[Array], Array]:
+        """What turns outputs into actions in a phase of a run (or one process), with a random stream of its own."""
+        return Categorical(generator(seed, phase, "actions", *path)) if self.draws else self.decide
 
 
 def mean_action(output: Array) -> Array:
@@ -65,9 +68,22 @@ def greedy_action(output: Array) -> Array:
     return action
 
 
+def likely_best_action(output: Array) -> Array:
+    """The discrete action whose distribution of returns has the greatest mean, from logits [A · ATOMS].
+
+    The atoms are equally far apart, so that where they lie changes no comparison.
+    """
+    logits = output.reshape(-1, ATOMS)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return greedy_action(shares @ np.arange(ATOMS, dtype=np.float32) / shares.sum(axis=1))
+
+
 HEADS: Mapping[str, Head] = {
     "tanh-mean": Head(2, mean_action),
     "greedy": Head(1, greedy_action),
+    "dueling": Head(1, greedy_action, graph=dueling),
+    "distribution": Head(ATOMS, likely_best_action),
+    "dueling-distribution": Head(ATOMS, likely_best_action, graph=dueling),
     "categorical": Head(1, greedy_action, draws=True),
 }
 """Every kind of head, by the name a policy's file gives it."""
@@ -150,7 +166,7 @@ class Policy:
         size = spec.action_size
         width = HEADS[self.head].outputs_per_action * size
         shape = PolicyShape.of(spec, width)
-        graph: LayerGraph = build(self.cell.architecture).make(shape)
+        graph: LayerGraph = HEADS[self.head].graph(build(self.cell.architecture).make(shape))
         wanted = {layer.name: (graph.input_width(layer), outputs(layer)) for layer in graph.layers}
         given = {name: tuple(layer["weight"].shape) for name, layer in self.parameters.items()}
         if wanted != given:
@@ -169,11 +185,12 @@ class Policy:
         phase: str = "probe",
         env: Any = None,
         recorder: Recorder | None = None,
+        decide: Callable[[Array], Array] | None = None,
     ) -> Loop:
         """The loop that evaluates it, by default as it was trained; RtbenchError if the interaction cannot be.
 
         `parameters` replace its own (a cut), `env` an environment made elsewhere (one that
-        renders); `recorder` is told every step.
+        renders); `recorder` is told every step; `decide` stands in for the head's own `decider`.
         """
         cell = self.cell if interaction is None else replace(self.cell, interaction=interaction)
         reason = contradiction(cell.interaction)
@@ -186,7 +203,7 @@ class Policy:
             cell,
             graph,
             actings(cell, graph, own, self.start, self.seed),
-            HEADS[self.head].decider(self.seed, phase),
+            decide or HEADS[self.head].decider(self.seed, phase),
             seed=self.seed,
             phase=phase,
             recorder=recorder,

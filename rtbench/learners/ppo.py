@@ -30,6 +30,9 @@ class Params:
     value: float = param(0.5, doc="weight of the value loss")
     gradient_norm: float = param(0.5, doc="largest norm of the gradients of actor and critic together")
     start: Literal["zero", "hold"] = param("hold", doc="what layers hold before an episode's first tick")
+    conventions: Literal["exact", "published-code"] = param(
+        "exact", doc="rollouts that carry on, or begin anew with ticks masked, advantages per tick", added=True
+    )
 
 
 class PPO(Learner):
@@ -45,6 +48,11 @@ class PPO(Learner):
     and recurrent layers' values, as constants. After an update the inferences under way are done anew with the new
     parameters, so that the next rollout's ratios begin at exactly 1 and nothing is masked out of the loss (published
     code begins every rollout anew and masks seven ticks). Actions are drawn in evaluation, too.
+
+    `conventions = "published-code"` trains as that code does, for comparison: layers begin a rollout by the start rule
+    wherever it cuts into an episode, the first seven decisions of every environment are left out of all losses (if the
+    action looks back at all), ratios are to the probabilities that were acted with, and advantages are normalised over
+    the environments at each tick.
 
     Precision `bf16`: both networks compute in bfloat16; parameters, losses and Adam stay in single precision.
     """
@@ -97,4 +105,17 @@ def _out_of_range(cell: Cell) -> str | None:
         return f"learner ppo: {params['minibatches']} minibatches do not share {params['environments']} environments"
     if params["environments"] * params["rollout"] < 2:
         return "learner ppo: advantages of a single decision cannot be normalised"
+    return _not_as_published(cell) if params.get("conventions", "exact") != "exact" else None
+
+
+def _not_as_published(cell: Cell) -> str | None:
+    from rtbench.learners.ppo_conventions import CONVENTIONS
+
+    params, masked = cell.learner.params, CONVENTIONS["published-code"].masked_decisions
+    if cell.interaction.processes > 1:
+        return "learner ppo: published code has one inference process; conventions 'exact' train with several"
+    if params["environments"] < 2:
+        return "learner ppo: advantages of a single environment cannot be normalised per tick"
+    if params["rollout"] <= masked:
+        return f"learner ppo: published code masks {masked} decisions, so a rollout needs more, got {params['rollout']}"
     return None

@@ -151,6 +151,11 @@ def advantages(results: Results, values: Array, lasts: Array, trace: float) -> A
     return found
 
 
+def log_p_of(outputs: Tensor, actions: Tensor) -> Tensor:
+    """Log-probabilities [n] of actions [n] under logits [n, A]."""
+    return outputs.log_softmax(-1).gather(1, actions.unsqueeze(1)).squeeze(1)
+
+
 def policy_loss(outputs: Tensor, actions: Tensor, old: Tensor, advantage: Tensor, clip: float) -> tuple[Tensor, Tensor]:
     """The clipped objective's negative, and the mean entropy (Schulman et al. 2017, Equations 7 and 9).
 

@@ -18,16 +18,19 @@ from rtbench.learners.evaluation import Evaluation
 from rtbench.learners.fleet import Fleet
 from rtbench.learners.loop import Loop
 from rtbench.learners.policy import HEADS, Policy, graph_columns
+from rtbench.learners.ppo_conventions import CONVENTIONS
 from rtbench.learners.ppo_networks import (
     Actor,
     Critic,
     advantages,
     clip_norm,
+    log_p_of,
     policy_loss,
     restored,
     value_loss,
 )
-from rtbench.learners.rollouts import Counting, Inputs, Results, results
+from rtbench.learners.rollouts import Counting, Episode, Inputs, Results, Row, results
+from rtbench.learners.training import Training
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
 from rtbench.seeds import derive, generator
@@ -61,6 +64,8 @@ class Trainer:
             sign=spec.training_reward == "sign",
         )
         self.fleet = Fleet(cell, spec, self.actor, params.environments, counting, seed)
+        self._how = CONVENTIONS[params.conventions]
+        self._first = self._how.masked_decisions if self.actor.lookback_ticks else 0
         self._rng = generator(seed, "ppo")
         self.updates, self._decisions = 0, 0
 
@@ -76,7 +81,10 @@ class Trainer:
         self.fleet.collect(self._p.rollout)
         self.update()
         self._decisions += self._p.rollout * self._p.environments
-        self.fleet.renew()
+        if self._how.carries:
+            self.fleet.renew()
+        else:
+            self.fleet.begin_anew()
 
     # ---- learning --------------------------------------------------------------------------------------------------
 
@@ -86,8 +94,8 @@ class Trainer:
         every = np.arange(self._p.environments)
         whole = self.fleet.inputs()
         advantage, goals, old_values = self._judged(found)
-        old: Tensor | None = None
-        if self._p.minibatches > 1:
+        old = None if self._how.carries else self._acted(found)
+        if self._p.minibatches > 1 and old is None:
             with torch.no_grad():
                 old = self._log_p(whole, found, every)[1]
         for _ in range(self._p.epochs):
@@ -99,13 +107,16 @@ class Trainer:
                 outputs, log_p = self._log_p(given, found, share)
                 if old is None:  # the parameters are still those that acted
                     old = log_p.detach()
-                chosen = torch.from_numpy(found.actions[share]).view(-1)
                 gain, entropy = policy_loss(
-                    outputs, chosen, old.view(len(every), -1)[share].view(-1), advantage[share].view(-1), self._p.clip
+                    outputs,
+                    self._chosen(found, share),
+                    old.view(len(every), -1)[share].view(-1),
+                    self._of(advantage, share),
+                    self._p.clip,
                 )
-                seen = torch.from_numpy(found.observations[share, :-1]).flatten(0, 1)
+                seen = torch.from_numpy(found.observations[share, self._first : -1]).flatten(0, 1)
                 error = value_loss(
-                    self.critic.values(seen), old_values[share].view(-1), goals[share].view(-1), self._p.clip
+                    self.critic.values(seen), self._of(old_values, share), self._of(goals, share), self._p.clip
                 )
                 self._descend(gain - self._p.entropy * entropy + self._p.value * error)
         self.updates += 1
@@ -118,15 +129,32 @@ class Trainer:
             values = self.critic.values(seen).numpy()
         here = values[: envs * (length + 1)].reshape(envs, length + 1)
         gained = advantages(found, here, values[envs * (length + 1) :], self._p.trace)
-        scaled = (gained - gained.mean()) / (gained.std(ddof=1) + 1e-8)
+        scaled = self._how.normalised(gained)
         return torch.from_numpy(scaled), torch.from_numpy(gained + here[:, :-1]), torch.from_numpy(here[:, :-1].copy())
 
     def _log_p(self, given: Inputs, found: Results, share: np.ndarray[Any, Any]) -> tuple[Tensor, Tensor]:
         """Logits [n, A] and log-probabilities [n] of the decisions of some environments."""
-        sources = [decision.source for index in share for decision in self.fleet.recordings[index].decisions]
-        outputs = self.actor.outputs(given)[torch.tensor([given.place[id(source)] for source in sources])]
-        chosen = torch.from_numpy(found.actions[share]).view(-1, 1)
-        return outputs, outputs.log_softmax(-1).gather(1, chosen).squeeze(1)
+        places = torch.tensor([given.place[id(source)] for source in self._sources(share)])
+        outputs = self.actor.outputs(given)[places]
+        return outputs, log_p_of(outputs, self._chosen(found, share))
+
+    def _acted(self, found: Results) -> Tensor:
+        """Log-probabilities [n] that the decisions were drawn with."""
+        every = np.arange(self._p.environments)
+        outputs = torch.tensor(np.array([source.output for source in self._sources(every)]))
+        return log_p_of(outputs, self._chosen(found, every))
+
+    def _sources(self, share: np.ndarray[Any, Any]) -> list[Row | Episode]:
+        """Where the decisions of some environments come from that losses count."""
+        told = [self.fleet.recordings[index].decisions[self._first :] for index in share]
+        return [decision.source for decisions in told for decision in decisions]
+
+    def _chosen(self, found: Results, share: np.ndarray[Any, Any]) -> Tensor:
+        return self._of(torch.from_numpy(found.actions), share)
+
+    def _of(self, values: Tensor, share: np.ndarray[Any, Any]) -> Tensor:
+        """Values [E, T] of those decisions, flat."""
+        return values[share][:, self._first :].reshape(-1)
 
     def _descend(self, loss: Tensor) -> None:
         # Those of convolutions come with other strides than their weights, which a fused step would not notice.
@@ -157,11 +185,11 @@ class Trainer:
         self.updates, self._decisions = state["counts"]
 
 
-class PPOProgram:
+class PPOProgram(Training):
     """Trains; one `advance` is a rollout and an update of every run, or one episode of evaluation."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
-        self._batch, self._cell = batch, batch.cell
+        super().__init__(batch)
         spec = build(batch.cell.environment).spec()
         if spec.continuous:
             raise RtbenchError("this environment's actions are continuous", place="learner ppo", given="continuous")
@@ -186,42 +214,17 @@ class PPOProgram:
     # ---- running ---------------------------------------------------------------------------------------------------
 
     @property
-    def done_units(self) -> int:
-        """Units of the budget behind it; the last rollout may go beyond the budget."""
+    def trained_units(self) -> int:
+        """Units of the budget behind every run; the last rollout may go beyond the budget."""
         return min(self.total_units, *(trainer.done_units for trainer in self.trainers))
 
-    @property
-    def total_units(self) -> int:
-        """Units of the budget in all."""
-        return self._cell.budget.steps
-
-    @property
-    def done(self) -> bool:
-        """True when the final evaluation is over."""
-        return self.evaluation.done
-
-    def advance(self) -> None:
-        """A rollout and its update, or one evaluation episode of one run."""
-        before = self.done_units
-        if self.evaluation.running:
-            self.evaluation.advance(before)
-            return
-        if before >= self.total_units:
-            self.evaluation.advance_final()
-            return
+    def _train(self) -> None:
+        """A rollout and its update of every run that has not used up the budget."""
         for trainer in self.trainers:
             if trainer.done_units < self.total_units:
                 trainer.advance()
-        every = self._cell.budget.eval_every
-        due = self.done_units // every
-        if due > before // every:
-            self.evaluation.after(due * every)
 
     # ---- telling ---------------------------------------------------------------------------------------------------
-
-    def metrics(self) -> list[dict[str, float]]:
-        """The evaluation return of every curve point since the last call."""
-        return self.evaluation.metrics()
 
     def outcomes(self) -> list[Outcome]:
         """The outcome columns of every run."""

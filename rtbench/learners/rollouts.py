@@ -20,16 +20,20 @@ Array = NDArray[np.float32]
 
 @dataclass(eq=False, slots=True)
 class Episode:
-    """An episode, by the observation it began with (flat, as the environment gives it)."""
+    """An episode, by the observation it began with (flat, as the environment gives it).
+
+    `output`: what the head gave by the start rule.
+    """
 
     first: NDArray[Any]
+    output: Array | None = None
 
 
 @dataclass(eq=False, slots=True)
 class Row:
     """One inference: what it read, the action applied on that, its place among its process's since the episode's start.
 
-    `held`: what recurrent layers finished in it.
+    `held`: what recurrent layers finished in it; `output`: what the head gave when it acted.
     """
 
     episode: Episode
@@ -37,6 +41,7 @@ class Row:
     observation: NDArray[Any]
     action: Array | None = None
     held: dict[str, Array] = field(default_factory=dict)
+    output: Array | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -185,6 +190,17 @@ class Recording:
             front = next((i for i, row in enumerate(rows) if id(row) in ids), len(rows))
             del rows[: max(0, front - lookback_ticks)]
             self.begins[column] = min(front, lookback_ticks)
+
+    def begin_anew(self) -> None:
+        """Let the rows that are kept, and what follows in this episode, count as if it began with them."""
+        if self.episode is None:
+            return
+        assert len(self.columns) == 1
+        rows = self.columns[0]
+        self.episode = Episode(rows[0].observation if rows else self._observations[-1])
+        self.ticks = [len(rows)]
+        for since, row in enumerate(rows):
+            row.episode, row.since = self.episode, since
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

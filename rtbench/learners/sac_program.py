@@ -28,6 +28,7 @@ from rtbench.learners.sac_networks import (
     squashed,
     squashed_gradient,
 )
+from rtbench.learners.training import Training
 from rtbench.learners.worlds import Sampling, Worlds, new_loop, policies, views
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 
-class SACProgram:
+class SACProgram(Training):
     """Trains; one `advance` is one unit of the budget (its ticks and its update) or one episode of evaluation."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
-        self._batch, self._cell, self._seeds, self._p = batch, batch.cell, batch.seeds, params
+        super().__init__(batch)
+        self._p = params
         cell, p, runs = batch.cell, params, len(batch.seeds)
         environment = build(cell.environment)
         spec = environment.spec()
@@ -127,33 +129,16 @@ class SACProgram:
     # ---- running ---------------------------------------------------------------------------------------------------
 
     @property
-    def done_units(self) -> int:
+    def trained_units(self) -> int:
         """Units of the budget behind it."""
         return self._done_units
 
-    @property
-    def total_units(self) -> int:
-        """Units of the budget in all."""
-        return self._cell.budget.steps
-
-    @property
-    def done(self) -> bool:
-        """True when the final evaluation is over."""
-        return self.evaluation.done
-
-    def advance(self) -> None:
-        """One unit of training, or one evaluation episode of one run."""
-        if self.evaluation.running:
-            self.evaluation.advance(self._done_units)
-            return
-        if self._done_units >= self._cell.budget.steps:
-            self.evaluation.advance_final()
-            return
+    def _train(self) -> None:
+        """One unit, and its update."""
         self._done_units += 1
         self.worlds.advance(self._done_units)
         if self._done_units > self._p.learning_starts and self.worlds.ready:
             self.update()
-        self.evaluation.after(self._done_units)
 
     # ---- learning --------------------------------------------------------------------------------------------------
 
@@ -190,10 +175,6 @@ class SACProgram:
         self._optimisers["alpha"].step([-alpha * (log_p - self._sizes[1]).mean(-1, keepdim=True)])
 
     # ---- telling ---------------------------------------------------------------------------------------------------
-
-    def metrics(self) -> list[dict[str, float]]:
-        """The evaluation return of every curve point since the last call."""
-        return self.evaluation.metrics()
 
     def outcomes(self) -> list[Outcome]:
         """The outcome columns of every run."""

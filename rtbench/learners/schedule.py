@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtbench.interaction.exploration import Exploration
 from rtbench.interaction.timing import chunk_of, clock_of, draws, timeline_of, timing
-from rtbench.interaction.timing import graph_execution as timing_of_graph
 
 if TYPE_CHECKING:
-    from rtbench.cell import Cell, Interaction
+    from rtbench.cell import Cell
     from rtbench.interaction.timeline import Timeline
     from rtbench.parts import EnvironmentSpec
 
+_EXPLORED_STEPS = 8192
 _MARGIN_STEPS = 64
 """Steps simulated past a time limit, so that the inference under way at an episode's end has a known arrival."""
 
@@ -27,15 +28,28 @@ class Schedule:
     departs from: what it says of actions' ages is not what happens, and when they come is.
     """
 
-    def __init__(self, cell: Cell, layers: int, spec: EnvironmentSpec, seed: int, phase: str) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        layers: int,
+        spec: EnvironmentSpec,
+        seed: int,
+        phase: str,
+        epsilon: Callable[[int], float] | None = None,
+    ) -> None:
+        """`epsilon`: the share of random actions by environment steps of all episodes (none: the interaction's)."""
         self._interaction = dataclasses.replace(cell.interaction, counterfactual="none")
         self._given = (layers, spec.step_s)
         self._seed, self._phase = seed, phase
         self._instant = cell.interaction.execution == "instant"
         self._continues = cell.interaction.on_reset == "continue" and not self._instant
-        self._draws = draws(self._interaction, *self._given)
+        self._epsilon, self._earlier_steps = epsilon, 0
+        self._draws = draws(self._interaction, *self._given) or epsilon is not None
         self._horizon = (spec.max_episode_steps or 1000) + _MARGIN_STEPS
+        if epsilon is not None:  # every episode has coins of its own, and hardly any is as long as it may be
+            self._horizon = min(self._horizon, _EXPLORED_STEPS)
         times = timing(self._interaction, *self._given)
+        self._step_ns = times.step_ns
         self.lookback_steps = -(-times.sensor_ns // times.step_ns)
         """How much older than the newest an observation that is read can be."""
         self.chunk = chunk_of(self._interaction)
@@ -49,6 +63,7 @@ class Schedule:
 
     def begin(self, episode: int, env_steps: int) -> None:
         """An episode starts after `env_steps` steps of all episodes before it."""
+        self._earlier_steps = 0 if self._continues else env_steps
         if self._continues:
             self._base = env_steps
             self._simulate = self._simulate or self._new()
@@ -61,9 +76,26 @@ class Schedule:
 
     def _new(self, *path: int) -> Callable[[int], Timeline]:
         """From a number of steps to a timeline of that length, ever the same one further on."""
+        named = (self._seed, self._phase, *path)
+        coins = self._coins(*path)
         if self._instant:
-            return lambda steps: timeline_of(self._interaction, *self._given, steps, self._seed, self._phase, *path)
-        return clock_of(self._interaction, *self._given, self._seed, self._phase, *path).timeline
+            return lambda steps: timeline_of(
+                self._interaction, *self._given, steps, *named, exploration=self._coins(*path)
+            )
+        return clock_of(self._interaction, *self._given, *named, exploration=coins).timeline
+
+    def _coins(self, *path: int) -> Exploration | None:
+        """An exploration that is annealed, from its beginning; None where the interaction's own counts."""
+        epsilon, earlier = self._epsilon, self._earlier_steps
+        if epsilon is None:
+            return None
+        # Nothing is computed for a random action, yet no process reads one observation twice: where all actions are
+        # random it would do so without end. A pipeline has to compute every tick for the next ones.
+        # Published code takes a whole decision for it.
+        met = self._interaction
+        whole = met.execution == "pipelined" or met.latency_convention != "paper"
+        took = None if whole else self._step_ns
+        return Exploration(lambda step: epsilon(earlier + step), took, self._seed, self._phase, *path)
 
     def _adopt(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -104,8 +136,3 @@ class Schedule:
         assert self._timeline is not None
         registered = self._timeline.registered_ns
         return min(under_way, key=lambda m: (int(registered[m + self._first]), m), default=None)
-
-
-def graph_execution(interaction: Interaction) -> tuple[str, float]:
-    """As `rtbench.interaction.timing.graph_execution`, with δ (1 where no layer takes time)."""
-    return timing_of_graph(interaction), interaction.delta or 1.0

@@ -49,7 +49,7 @@ def untrained(batch: RunBatch) -> Episodes:
     weights = {seed: random_parameters(graph, seed) for seed in batch.seeds}
     made = {seed: actings(cell, graph, weights[seed], "zero", seed) for seed in batch.seeds}
     if cell.interaction.clock == "wall":
-        policies = {seed: WallPolicy(graph, partial(own, made[seed]), decide) for seed in batch.seeds}
+        policies = {seed: WallPolicy(graph, partial(own, made[seed]), lambda _: decide) for seed in batch.seeds}
         return WallEpisodes(cell, spec, policies, columns)
     loops = [Loop(cell, graph, made[seed], decide, seed=seed, phase="evaluate", spec=spec) for seed in batch.seeds]
     return Episodes(cell, loops, columns)

@@ -53,11 +53,11 @@ class Spoiled(RtbenchError):
 
 @dataclass(frozen=True)
 class WallPolicy:
-    """A policy for inference processes: its graph, what acts in each (made there), what the head's output means."""
+    """A policy for inference processes: its graph; made in each process, what acts and what the head's output means."""
 
     graph: LayerGraph
     make: Callable[[int], Acting]
-    decide: Callable[[Array], Array]
+    decider: Callable[[int], Callable[[Array], Array]]
     start: str = "zero"
 
 
@@ -160,9 +160,8 @@ def engine_of(cell: Cell, spec: EnvironmentSpec, policy: WallPolicy, seed: int, 
     scheduler = build(interaction.scheduler).make(interaction.processes, times.step_ns, interaction.execution)
     inference = Inference(
         scheduler=scheduler,
-        lock=None,  # type: ignore[arg-type]  # the engine makes it
         step_ns=times.step_ns,
-        make_actor=lambda process, _: _Actor(policy.make(process), policy.decide, spec),
+        make_actor=lambda process, _: _Actor(policy.make(process), policy.decider(process), spec),
         latency=times.model(seed, PHASE, "wall"),
         exploration=exploration_of(interaction, seed, PHASE, "wall"),
         explore=lambda rng: _chunked(space.random(rng, scheduler.chunk), scheduler.chunk),

@@ -29,7 +29,7 @@ from rtbench.realtime.happened import Seen, as_seen, stretch_of
 from rtbench.realtime.inference import Inference, InferenceProcess
 from rtbench.realtime.interruption import Interruption
 from rtbench.realtime.learners import learn_in_turns
-from rtbench.realtime.parameters import Learning, Parameters, Updates
+from rtbench.realtime.parameters import Learning, Made, Parameters, Updates
 from rtbench.realtime.recording import Recording, Stretch
 from rtbench.realtime.shared import integers
 from rtbench.realtime.values import Buffer
@@ -41,7 +41,6 @@ READY_S = 600.0
 """How long processes may take to load and warm up their policies."""
 PATIENCE_S, PATIENCE_INFERENCES = 10.0, 3.0
 """How long processes may take to come back at the end: so long, and so many of the longest inferences seen."""
-_UPDATE_FIELDS = ("process", "read", "started_ns", "finished_ns")
 
 
 class World(Protocol):
@@ -145,7 +144,9 @@ class _Run:
         self._arrivals = Arrivals(self._board, sample, how.step_ns)
         lock = get_context("fork").Lock()
         own_learners = engine.learning.processes if engine.learning and not how.scheduler.learns else 0
-        parameters = _parameters(engine.learning, own_learners) if engine.learning else None
+        parameters = None
+        if engine.learning:
+            parameters = Parameters(engine.learning.parameters, own_learners, get_context("fork").Lock())
         self._initial = list(how.scheduler.state)
         shared = integers(len(self._initial))
         for place, value in enumerate(self._initial):
@@ -354,7 +355,7 @@ class _Run:
         inferring = results[: self._e.processes]
         made = [update for _, updates in inferring for update in updates]
         made += [update for updates in results[self._e.processes :] for update in updates]
-        columns = np.array(sorted(made), np.int64).reshape(len(made), 1 + len(_UPDATE_FIELDS))
+        columns = np.array(sorted(made), np.int64).reshape(len(made), len(Made._fields))
         stretches = tuple(
             stretch_of(seen, [logs[index] for logs, _ in inferring], self._how.step_ns, self._chunk)
             for index, seen in enumerate(self._seen)
@@ -378,7 +379,3 @@ class _Run:
             interrupted=self._interruption.came,
             **more,
         )
-
-
-def _parameters(learning: Learning, learners: int) -> Parameters:
-    return Parameters(learning.parameters, learners, get_context("fork").Lock())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from rtbench.interaction.timeline import NEVER
 from rtbench.realtime.board import Board
 from rtbench.realtime.crew import Tell, orphaned
-from rtbench.realtime.parameters import Lock, Own, Parameters, Update
+from rtbench.realtime.parameters import Lock, Made, Own, Parameters, Update
 from rtbench.realtime.waking import sleep_until
 
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ class Inference:
     An inference lasts at least what `latency` draws (None: as long as it takes). Where the scheduler says that a
     process also learns (`learns`), an update lasts at least what `learning` draws. Before it says that it is ready,
     every process acts `warm_up` times on the sample observation: the first inference finds everything cold, and as the
-    longest one ever it would slow a scheduler for good.
+    longest one ever it would slow a scheduler for good. The engine of the run gives `lock`, which the scheduler's state
+    is changed under, `update`, `parameters` and `spin_ns`.
     """
 
     scheduler: SchedulerState
-    lock: Lock
     step_ns: int
     make_actor: MakeActor
     latency: LatencyModel | None = None
@@ -73,6 +74,7 @@ class Inference:
     explore: Explore | None = None
     explore_rng: Callable[[int], np.random.Generator] = np.random.default_rng
     learning: LatencyModel | None = None
+    lock: Lock = field(default_factory=nullcontext)
     update: Update | None = None
     parameters: Parameters | None = None
     spin_ns: int = 0
@@ -128,9 +130,9 @@ class InferenceProcess:
         self._episode = -1
         self._stretch = 0
         self._zero_ns = 0
-        self.updates: list[tuple[int, int, int, int, int]] = []
+        self.updates: list[Made] = []
 
-    def run(self, tell: Tell) -> tuple[list[dict[str, NDArray[np.int64]]], list[tuple[int, int, int, int, int]]]:
+    def run(self, tell: Tell) -> tuple[list[dict[str, NDArray[np.int64]]], list[Made]]:
         """Work until the run is over: the log of each stretch, and the updates made."""
         self._actor = self._how.make_actor(self._process, None if self._own is None else self._own.array)
         self._warm_up()
@@ -287,7 +289,7 @@ class InferenceProcess:
         how, begin = self._how, self._now()
         if how.parameters is not None and how.update is not None and self._own is not None:
             read, made = how.parameters.learn(self._own, how.update, self._process)
-            self.updates.append((made, self._process, read, begin, self._own.applied_ns - self._zero_ns))
+            self.updates.append(Made(made, self._process, read, begin, self._own.applied_ns - self._zero_ns))
         if self._learning is not None and self._sleep(begin + self._learning.take()) is None:
             return False
         self._log.set("learning_ns", self._now() - begin)

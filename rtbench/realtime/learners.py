@@ -6,11 +6,8 @@ import time
 
 from rtbench.realtime.board import Board
 from rtbench.realtime.crew import Tell, orphaned
-from rtbench.realtime.parameters import Learning, Parameters
+from rtbench.realtime.parameters import Learning, Made, Parameters
 from rtbench.realtime.waking import sleep_until
-
-Made = tuple[int, int, int, int, int]
-"""An update: the version it made, process, the version it was computed from, when it started and was applied (ns)."""
 
 
 def learn_in_turns(
@@ -34,5 +31,5 @@ def learn_in_turns(
         if done is None:
             break
         read, made = done
-        updates.append((made, process, read, begin_ns, own.applied_ns - zero_ns))
+        updates.append(Made(made, process, read, begin_ns, own.applied_ns - zero_ns))
     return updates

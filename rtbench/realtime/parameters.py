@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,16 @@ class Learning:
     parameters: Array
     update: Update
     processes: int = 1
+
+
+class Made(NamedTuple):
+    """An update as its process tells it: the version it made and the one it was computed from; times in ns."""
+
+    version: int
+    process: int
+    read: int
+    started_ns: int
+    finished_ns: int
 
 
 @dataclass(frozen=True)

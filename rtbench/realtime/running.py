@@ -121,7 +121,6 @@ def run(
     state = _state(scheduler, processes, step_ns)
     inference = Inference(
         scheduler=state,
-        lock=None,  # type: ignore[arg-type]  # the engine makes it
         step_ns=step_ns,
         make_actor=_maker(policy, learning is not None),
         latency=None if latency is None else LatencyModel(parse_latency(latency), seed, "wall"),

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtbench.cell import Cell
 from rtbench.errors import SuiteError
-from rtbench.parts import Scheduler, param
+from rtbench.parts import param
 from rtbench.schedulers.base import SchedulerState
-from rtbench.schedulers.limits import check, supported
+from rtbench.schedulers.limits import Limited
 from rtbench.schedulers.one_process import FreeRunning
-
-_EXECUTIONS = ("sequential",)
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class Params:
     actions: int = param(4, unit="actions", doc="actions that one inference gives, the first at once, one a step")
 
 
-class Chunked(Scheduler):
+class Chunked(Limited):
     """Action chunking in one asynchronous process: `actions` for so many steps, until a newer chunk arrives.
 
     From `actions` ≥ ⌈τ_θ / τ_M⌉ on no step lacks an action, but all save the first of a chunk rest on an observation
@@ -30,15 +27,12 @@ class Chunked(Scheduler):
     """
 
     Params = Params
+    name = "chunked"
+    executions = ("sequential",)
+    alone = True
 
-    @classmethod
-    def supports(cls, cell: Cell) -> str | None:
-        """Whole inferences in one process."""
-        return supported("chunked", cell, executions=_EXECUTIONS, most=1)
-
-    def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
-        """A fresh state; SuiteError for several processes, another execution than sequential, or no actions."""
-        check("chunked", processes, execution, executions=_EXECUTIONS, most=1)
+    def _state(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """Back to back, its chunk known; SuiteError for one without actions."""
         if self.params.actions < 1:
             raise SuiteError(
                 f"a chunk has at least one action, not {self.params.actions}", place="interaction.scheduler.actions"

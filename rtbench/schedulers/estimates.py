@@ -58,3 +58,7 @@ class Estimate:
         seen = state[base + 1 : base + self.size]
         even = seen[0] >= self.inferences and all(took == estimate for took in seen[1:])
         return (estimate, estimate) if even else None
+
+
+MAXIMUM = Estimate("maximum", 1, 1.0)
+"""Of all inferences, as Algorithm 1 has it."""

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import ClassVar
+
 from rtbench.cell import Cell
 from rtbench.errors import SuiteError
+from rtbench.parts import Scheduler
+from rtbench.schedulers.base import SchedulerState
 
 
-def reason(name: str, processes: int, execution: str, *, executions: tuple[str, ...], most: int = 0) -> str | None:
-    """Why the scheduler `name` cannot run so many processes under `execution`, or None; `most` 0 is any number."""
-    if execution not in executions:
-        wanted = " or ".join(f"{each!r}" for each in executions)
-        return f"{name} needs execution = {wanted}, not {execution!r}"
-    if processes < 1:
-        return f"{name} needs at least one process, not {processes}"
-    if most and processes > most:
-        return f"{name} runs {_count(most)}, the interaction has processes = {processes}"
-    return None
+class Limited(Scheduler):
+    """A scheduler that names the executions it runs, and whether it has but one process."""
 
+    name: ClassVar[str]
+    """As it is registered."""
+    executions: ClassVar[tuple[str, ...]] = ("sequential", "pipelined")
+    alone: ClassVar[bool] = False
+    """Whether it has one process and no more."""
 
-def supported(name: str, cell: Cell, *, executions: tuple[str, ...], most: int = 0) -> str | None:
-    """`reason` for a cell's interaction."""
-    interaction = cell.interaction
-    return reason(name, interaction.processes, interaction.execution, executions=executions, most=most)
+    @classmethod
+    def supports(cls, cell: Cell) -> str | None:
+        """An execution it runs, in as many processes as it can have."""
+        return cls._reason(cell.interaction.processes, cell.interaction.execution)
 
+    def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """A fresh state; SuiteError for another execution, no process or too many, or parameters of no sense."""
+        found = self._reason(processes, execution)
+        if found:
+            place = "interaction.processes" if execution in self.executions else "interaction.execution"
+            hint = "use staggered-slots or staggered-max" if self.alone and processes > 1 else ""
+            raise SuiteError(found, place=place, hint=hint)
+        return self._state(processes, step_ns, execution)
 
-def check(name: str, processes: int, execution: str, *, executions: tuple[str, ...], most: int = 0) -> None:
-    """SuiteError with the `reason`, if there is one."""
-    found = reason(name, processes, execution, executions=executions, most=most)
-    if found:
-        place = "interaction.processes" if execution in executions else "interaction.execution"
-        hint = "use staggered-slots or staggered-max" if most and processes > most else ""
-        raise SuiteError(found, place=place, hint=hint)
+    @abstractmethod
+    def _state(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """A fresh state for what is known to be possible."""
 
-
-def _count(most: int) -> str:
-    return "one process" if most == 1 else f"{most} processes"
+    @classmethod
+    def _reason(cls, processes: int, execution: str) -> str | None:
+        if execution not in cls.executions:
+            wanted = " or ".join(f"{each!r}" for each in cls.executions)
+            return f"{cls.name} needs execution = {wanted}, not {execution!r}"
+        if processes < 1:
+            return f"{cls.name} needs at least one process, not {processes}"
+        if cls.alone and processes > 1:
+            return f"{cls.name} runs one process, the interaction has processes = {processes}"
+        return None

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from rtbench.cell import Cell
-from rtbench.parts import Scheduler
 from rtbench.schedulers.base import SchedulerState, Steady
-from rtbench.schedulers.limits import check, supported
-
-_EXECUTIONS = ("instant", "sequential", "pipelined")
+from rtbench.schedulers.limits import Limited
 
 
 class FreeRunning(SchedulerState):
@@ -62,7 +58,7 @@ class Aligned(SchedulerState):
         return Steady(period, 0, period - self.step_ns + 1, period)
 
 
-class OneProcess(Scheduler):
+class OneProcess(Limited):
     """One process: step-aligned inferences under `sequential`, back-to-back ticks under `pipelined`.
 
     Under `instant` no time passes and no clock asks a scheduler. Learning, if any, goes on beside it. Source: the
@@ -70,12 +66,10 @@ class OneProcess(Scheduler):
     Inference, Remark 1.
     """
 
-    @classmethod
-    def supports(cls, cell: Cell) -> str | None:
-        """Needs `processes = 1`."""
-        return supported("one-process", cell, executions=_EXECUTIONS, most=1)
+    name = "one-process"
+    executions = ("instant", "sequential", "pipelined")
+    alone = True
 
-    def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
-        """State machine for `execution`; SuiteError for more than one process."""
-        check("one-process", processes, execution, executions=_EXECUTIONS, most=1)
+    def _state(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """Back to back, or from observation to observation."""
         return FreeRunning(step_ns) if execution == "pipelined" else Aligned(step_ns)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rtbench.cell import Cell
-from rtbench.parts import Scheduler, param
+from rtbench.parts import param
 from rtbench.schedulers.base import SchedulerState
-from rtbench.schedulers.limits import check, supported
+from rtbench.schedulers.limits import Limited
 from rtbench.schedulers.one_process import Aligned
-
-_EXECUTIONS = ("sequential",)
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Params:
     )
 
 
-class Sequential(Scheduler):
+class Sequential(Limited):
     """Sequential interaction: each inference reads the first observation after the process is through with the last.
 
     With an update of `learning` after each inference, or before it, the period is ⌈(τ_θ + τ_L) / τ_M⌉ steps; learning
@@ -32,15 +29,12 @@ class Sequential(Scheduler):
     """
 
     Params = Params
+    name = "sequential"
+    executions = ("sequential",)
+    alone = True
 
-    @classmethod
-    def supports(cls, cell: Cell) -> str | None:
-        """Whole inferences in one process."""
-        return supported("sequential", cell, executions=_EXECUTIONS, most=1)
-
-    def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
-        """A fresh state; SuiteError for several processes or another execution than sequential."""
-        check("sequential", processes, execution, executions=_EXECUTIONS, most=1)
+    def _state(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """From observation to observation, learning in between."""
         state = Aligned(step_ns)
         state.learns = "after" if self.params.order == "infer-then-learn" else "before"
         return state

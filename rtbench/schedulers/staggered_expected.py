@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from rtbench.cell import Cell
 from rtbench.errors import SuiteError
-from rtbench.parts import Scheduler, param
+from rtbench.parts import param
 from rtbench.schedulers.base import SchedulerState
-from rtbench.schedulers.limits import check, supported
+from rtbench.schedulers.limits import Limited
 from rtbench.units import seconds_to_ns
 
-_EXECUTIONS = ("sequential", "pipelined")
 _SUM, _COUNT, _MOVED, _MOMENT, _SHRUNK, _HEAD = 0, 1, 2, 3, 4, 5
 
 
@@ -82,7 +80,7 @@ class StaggeredExpectedState(SchedulerState):
         self.state[_HEAD + process] += weight
 
 
-class StaggeredExpected(Scheduler):
+class StaggeredExpected(Limited):
     """N processes staggered by the mean inference time (Staggered Asynchronous Inference, Algorithm 2, Appendix A).
 
     Nobody waits for a maximum; when the mean moves the others wait a share of the movement. The mean interval between
@@ -94,15 +92,10 @@ class StaggeredExpected(Scheduler):
     """
 
     Params = Params
+    name = "staggered-expected"
 
-    @classmethod
-    def supports(cls, cell: Cell) -> str | None:
-        """Whole inferences, or the ticks of pipelines."""
-        return supported("staggered-expected", cell, executions=_EXECUTIONS)
-
-    def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
-        """A fresh state; SuiteError for less than one process, `instant`, or a mean that is asked for and not given."""
-        check("staggered-expected", processes, execution, executions=_EXECUTIONS)
+    def _state(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """Nothing seen yet; SuiteError for a mean that is asked for and not given."""
         how, given_ns = self.params.initial_mean, seconds_to_ns(self.params.given_mean_s)
         if (how == "given") != (given_ns > 0):
             raise SuiteError(

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rtbench.cell import Cell
-from rtbench.parts import Scheduler, param
+from rtbench.parts import param
 from rtbench.schedulers.base import SchedulerState, Steady
-from rtbench.schedulers.estimates import Estimate
-from rtbench.schedulers.limits import check, supported
-
-_EXECUTIONS = ("sequential", "pipelined")
-_MAXIMUM = Estimate("maximum", 1, 1.0)
+from rtbench.schedulers.estimates import MAXIMUM, Estimate
+from rtbench.schedulers.limits import Limited
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class StaggeredMaxState(SchedulerState):
     A process takes its whole wait when it becomes idle; what others add while it sleeps is kept for its next cycle.
     """
 
-    def __init__(self, processes: int, step_ns: int, estimate: Estimate = _MAXIMUM) -> None:
+    def __init__(self, processes: int, step_ns: int, estimate: Estimate = MAXIMUM) -> None:
         super().__init__(processes, step_ns, [0] * (processes + estimate.size))
         self._estimate = estimate
 
@@ -68,7 +64,7 @@ class StaggeredMaxState(SchedulerState):
         return Steady(period_ns=maximum, hold_ns=maximum, at_least_ns=bounds[0], at_most_ns=bounds[1])
 
 
-class StaggeredMax(Scheduler):
+class StaggeredMax(Limited):
     """N processes staggered by the maximum inference time (Staggered Asynchronous Inference, Algorithm 1).
 
     What others lay on a process while it sleeps through an earlier wait is kept for its next cycle; the pseudo-code,
@@ -82,14 +78,9 @@ class StaggeredMax(Scheduler):
     """
 
     Params = Params
+    name = "staggered-max"
 
-    @classmethod
-    def supports(cls, cell: Cell) -> str | None:
-        """Whole inferences, or the ticks of pipelines."""
-        return supported("staggered-max", cell, executions=_EXECUTIONS)
-
-    def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
-        """A fresh state; SuiteError for less than one process, `instant`, or an estimate of nothing."""
-        check("staggered-max", processes, execution, executions=_EXECUTIONS)
+    def _state(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """Nothing seen yet; SuiteError for an estimate of nothing."""
         estimate = Estimate(self.params.estimate, self.params.inferences, self.params.quantile)
         return StaggeredMaxState(processes, step_ns, estimate)

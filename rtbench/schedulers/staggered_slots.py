@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rtbench.cell import Cell
 from rtbench.errors import SuiteError
-from rtbench.parts import Scheduler, param
+from rtbench.parts import param
 from rtbench.schedulers.base import SchedulerState, Steady
-from rtbench.schedulers.estimates import Estimate
-from rtbench.schedulers.limits import check, supported
+from rtbench.schedulers.estimates import MAXIMUM, Estimate
+from rtbench.schedulers.limits import Limited
 from rtbench.units import seconds_to_ns
 
-_EXECUTIONS = ("sequential", "pipelined")
-_MAXIMUM = Estimate("maximum", 1, 1.0)
 _GUARD_NS = 1_000_000
 
 
@@ -39,7 +36,7 @@ class StaggeredSlotsState(SchedulerState):
     grid begins (a slot of process 0), its spacing, and the estimate. Nanoseconds.
     """
 
-    def __init__(self, processes: int, step_ns: int, guard_ns: int, estimate: Estimate = _MAXIMUM) -> None:
+    def __init__(self, processes: int, step_ns: int, guard_ns: int, estimate: Estimate = MAXIMUM) -> None:
         super().__init__(processes, step_ns, [-1] * processes + [0] * (processes + 2 + estimate.size))
         self._guard_ns, self._estimate = guard_ns, estimate
         self._grid, self._estimated = 2 * processes, 2 * processes + 2
@@ -89,26 +86,25 @@ class StaggeredSlotsState(SchedulerState):
         return Steady(n * state[self._grid + 1], state[self._estimated], bounds[0], bounds[1])
 
 
-class StaggeredSlots(Scheduler):
+class StaggeredSlots(Limited):
     """N processes on absolute slots: slot k starts at k·Δ + guard, process k mod N, Δ = max(τ_M, τ̂ / N).
 
     An action is held until its slot's start + τ̂, so that actions come as evenly as slots. A process that is late takes
     its slot as long as the next one has not begun, and otherwise gives it up. As starts are absolute, lateness does
     not add up as it does under relative waits. From N = ⌈τ̂ / τ_M⌉ on slots begin with the observations (the guard lets
     the observation arrive first) and every step has an action of age ⌈(guard + τ̂) / τ_M⌉; fewer processes space slots
-    by τ̂ / N, and a change of τ̂ lays a new grid. Source: ours.
+    by τ̂ / N, and a change of τ̂ lays a new grid.
+
+    `estimate` is `maximum` by default so that virtual suites stay comparable with Algorithm 1. On the wall clock of a
+    machine with hiccups take `quantile`: one long inference raises a maximum for good (ten minutes of five real
+    processes: 0.008 % of steps without an action, against 3.4 % beside heavy other work). Source: ours.
     """
 
     Params = Params
+    name = "staggered-slots"
 
-    @classmethod
-    def supports(cls, cell: Cell) -> str | None:
-        """Whole inferences, or the ticks of pipelines."""
-        return supported("staggered-slots", cell, executions=_EXECUTIONS)
-
-    def make(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
-        """A fresh state; SuiteError for less than one process, `instant`, or a guard that is no part of a step."""
-        check("staggered-slots", processes, execution, executions=_EXECUTIONS)
+    def _state(self, processes: int, step_ns: int, execution: str) -> SchedulerState:
+        """Nothing seen yet; SuiteError for an estimate of nothing, or a guard that is no part of a step."""
         given = self.params.guard_s
         guard_ns = min(_GUARD_NS, step_ns // 10) if given is None else seconds_to_ns(given)
         if not 0 <= guard_ns < step_ns:

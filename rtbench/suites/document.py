@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from rtbench.cell import Counterfactual, Execution, Precision, Unit
+from rtbench.cell import Counterfactual, Execution, LatencyConvention, Precision, Unit
 
 AXES = ("environment", "architecture", "interaction", "learner", "backend")
 Positive = Annotated[int, Field(gt=0)]
@@ -61,7 +61,7 @@ class InteractionEntry(Table):
 
     `learning` is the time of one update where learning and inference share a process, `epsilon` the share of
     inferences that give a random action, `lateness` how much too late a process wakes, `counterfactual = "age-0"` the
-    same steps acted on with no delay. `each` has lists of values by key: the entry stands for their product.
+    same steps acted on with no delay, `latency_convention = "published-code"` a delay counted in decisions. `each` has lists of values by key: the entry stands for their product.
     """
 
     execution: Execution
@@ -79,6 +79,7 @@ class InteractionEntry(Table):
     epsilon: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     lateness: Any = None
     counterfactual: Counterfactual = "none"
+    latency_convention: LatencyConvention = "paper"
     each: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
 
 
@@ -114,13 +115,18 @@ class AxesTable(Table):
 
 
 class About(Table):
-    """What the suite is and which figure or table of which paper it answers to."""
+    """What the suite is and which figure or table of which paper it answers to.
+
+    `includes` names other suites (or paths of their files, from this one's folder) whose cells are this one's, too,
+    each with its own suite's budget, seeds and profile of the same name.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)?$")
     title: str
     source: str = ""
     revision: Positive = 1
     requires: list[str] = []
+    includes: list[str] = []
 
 
 class BudgetTable(Table):
@@ -165,22 +171,25 @@ class ExcludeTable(Table):
 
 
 class NormaliseTable(Table):
-    """Scores are divided by those of the cell that matches, per environment."""
+    """Scores are divided by those of the cell that matches, per environment; with `floor` both count from its score."""
 
     against: Match
+    floor: Match | None = Field(default=None, description="the cell that earns 0: of β, or of random actions")
 
 
 class LeaderboardTable(Table):
-    """How rows become a table; `group_by` names an axis or axis.key.
+    """How rows become a table; `group_by` names an axis or axis.key, `only` the cells that enter (default: all).
 
     `metric` is eval_return, eval_return_auc, train_return, another column of numbers, or a further number by its
-    namespace/name where a suite is not about returns.
+    namespace/name where a suite is not about returns; `better` says which way it is good.
     """
 
     metric: str = Field(default="eval_return", pattern=r"^[a-z][a-z0-9_]*(/[^/]+)?$")
     reduce: Literal["iqm", "mean"] = "iqm"
+    better: Literal["higher", "lower"] = "higher"
     group_by: list[str] = ["architecture", "environment", "interaction.delta"]
     normalise: NormaliseTable | None = None
+    only: list[Match] = []
 
 
 class PublishedRows(Table):
@@ -274,12 +283,12 @@ class FigureTable(Table):
 
 
 class SuiteDocument(Table):
-    """A whole suite file."""
+    """A whole suite file; `budget` and `seeds` may be left out where all cells come from suites that it includes."""
 
     schema_version: Literal[1]
     suite: About
-    budget: BudgetTable
-    seeds: SeedsTable
+    budget: BudgetTable | None = None
+    seeds: SeedsTable | None = None
     profiles: dict[str, ProfileTable] = {}
     axes: AxesTable = AxesTable()
     cells: list[AxesTable] = []

@@ -15,6 +15,7 @@ from typing import Any
 from rtbench import plugins
 from rtbench.cell import Cell, Interaction, Precision
 from rtbench.errors import SuiteError
+from rtbench.interaction.profile import SHIPPED
 from rtbench.parts import Part, PartUse
 from rtbench.suites.document import AXES, AxesTable, InteractionEntry, PartEntry
 from rtbench.suites.figures import check_figures
@@ -22,7 +23,7 @@ from rtbench.suites.identity import cell_id, run_ids
 from rtbench.suites.match import View, check, holds, view
 from rtbench.suites.model import Suite
 from rtbench.suites.places import Key
-from rtbench.suites.published import PublishedKey
+from rtbench.suites.published import Published, PublishedKey, by_key
 from rtbench.units import parse_duration_ns
 
 KIND = {"environment": "environments", "architecture": "architectures", "learner": "learners", "backend": "backends"}
@@ -39,6 +40,8 @@ class SuiteCell:
     seeds: tuple[int, ...]
     excluded: str | None = None
     unsupported: str | None = None
+    published: Published | None = None
+    """The figure printed for it, of the suite that asks for it."""
 
     @property
     def environment(self) -> str:
@@ -66,29 +69,62 @@ class SuiteCell:
 def expand(suite: Suite, *, added: Iterable[Cell] = (), support: bool = True) -> list[SuiteCell]:
     """Every cell of the suite under its profile, in the order of the file, duplicates removed, excludes kept with why.
 
-    `added` are cells that plugins add (`rtbench_modify_cells`). With `support=False` no part is asked what it supports,
-    so that the answer does not depend on what is installed here. Raises SuiteError naming the entry that is wrong.
+    Cells of the suites that it includes come after its own. `added` are cells that plugins add
+    (`rtbench_modify_cells`). With `support=False` no part is asked what it supports, so that the answer does not depend
+    on what is installed here. Raises SuiteError naming the entry that is wrong.
     """
-    resolver = _Resolver(suite)
-    cells = list(resolver.cells())
-    resolver.check_overrides()
-    views = [view(cell) for cell in cells]
+    classes = _Classes()
+    found = _found(suite, classes)
+    views = [view(each.cell) for each in found]
     _check_leaderboard(suite, views)
     check_figures(suite, views)
-    excluded = _excluded(suite, views)
-    kept = _only(suite, views)
+    more = [SuiteCell(cell, cell_id(cell), suite.own_seeds or suite.seeds) for cell in added]
     out: dict[str, SuiteCell] = {}
-    chosen = itertools.chain(
-        ((cell, why) for cell, why, keep in zip(cells, excluded, kept, strict=True) if keep),
-        ((cell, None) for cell in added),
-    )
-    for cell, why in chosen:
-        identity = cell_id(cell)
-        if identity in out:
-            continue
-        reason = resolver.unsupported(cell) if support and why is None else None
-        out[identity] = SuiteCell(cell, identity, suite.seeds, why, reason)
-    return list(out.values())
+    for each in [*(one.asked for one in found if one.kept), *more]:
+        known = out.get(each.cell_id)
+        out[each.cell_id] = each if known is None else _both(known, each)
+    if not support:
+        return list(out.values())
+    return [
+        each if each.excluded else dataclasses.replace(each, unsupported=classes.unsupported(each.cell))
+        for each in out.values()
+    ]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A cell of a suite, whether its profile keeps it or not."""
+
+    asked: SuiteCell
+    kept: bool
+
+    @property
+    def cell(self) -> Cell:
+        return self.asked.cell
+
+
+def _found(suite: Suite, classes: _Classes) -> list[_Found]:
+    """The suite's own cells, then those of the suites that it includes."""
+    resolver = _Resolver(suite, classes)
+    own = list(resolver.cells())
+    resolver.check_overrides()
+    included = [each for inner in suite.included for each in _found(inner, classes)]
+    views = [view(cell) for cell in (*own, *(each.cell for each in included))]
+    excluded = _excluded(suite, views)
+    kept = _only(suite, views, [True] * len(own) + [each.kept for each in included])
+    printed = by_key(suite.published)
+    cells = [SuiteCell(cell, cell_id(cell), suite.own_seeds) for cell in own]
+    cells = [dataclasses.replace(each, published=printed.get(each.published_key)) for each in cells]
+    return [
+        _Found(dataclasses.replace(each, excluded=each.excluded or why), keep)
+        for each, why, keep in zip([*cells, *(each.asked for each in included)], excluded, kept, strict=True)
+    ]
+
+
+def _both(one: SuiteCell, other: SuiteCell) -> SuiteCell:
+    """A cell that is asked for twice, under the first one's labels: the seeds of both."""
+    seeds = one.seeds if set(other.seeds) <= set(one.seeds) else tuple(sorted({*one.seeds, *other.seeds}))
+    return dataclasses.replace(one, seeds=seeds, published=one.published or other.published)
 
 
 def missing_parts(suite: Suite) -> list[str]:
@@ -98,7 +134,8 @@ def missing_parts(suite: Suite) -> list[str]:
     for table in tables:
         for entry in table.interaction:
             wanted |= {("schedulers", entry.scheduler.use), ("default_policies", entry.default_policy.use)}
-    return [f"{plugins.singular(kind)} {name}" for kind, name in sorted(wanted) if name not in plugins.entries(kind)]
+    missing = {f"{plugins.singular(kind)} {name}" for kind, name in wanted if name not in plugins.entries(kind)}
+    return sorted(missing.union(*(missing_parts(inner) for inner in suite.included)))
 
 
 def _check_leaderboard(suite: Suite, views: list[View]) -> None:
@@ -109,8 +146,11 @@ def _check_leaderboard(suite: Suite, views: list[View]) -> None:
         if axis == "interaction" and not key:
             raise SuiteError("an interaction has no label to group by", place=place, hint="interaction.delta, say")
         check({axis: {key or "label": None}}, views, place=place)
+    for number, match in enumerate(rule.only):
+        check(match, views, place=suite.place("leaderboard", "only", number))
     if rule.normalise:
-        check(rule.normalise.against, views, place=suite.place("leaderboard", "normalise"))
+        for match in (rule.normalise.against, rule.normalise.floor or {}):
+            check(match, views, place=suite.place("leaderboard", "normalise"))
 
 
 def _excluded(suite: Suite, views: list[View]) -> list[str | None]:
@@ -126,14 +166,15 @@ def _excluded(suite: Suite, views: list[View]) -> list[str | None]:
     return reasons
 
 
-def _only(suite: Suite, views: list[View]) -> list[bool]:
+def _only(suite: Suite, views: list[View], candidates: list[bool]) -> list[bool]:
+    """Which cells the profile keeps, of the candidates."""
     if not suite.only:
-        return [True] * len(views)
+        return candidates
     keep = [False] * len(views)
     for number, match in enumerate(suite.only):
         where = suite.place("profiles", suite.profile, "only", number)
         check(match, views, place=where)
-        fits = [index for index, seen in enumerate(views) if holds(match, seen)]
+        fits = [index for index, seen in enumerate(views) if candidates[index] and holds(match, seen)]
         if not fits:
             raise SuiteError("this entry of `only` fits no cell of the suite", place=where)
         for index in fits:
@@ -141,13 +182,39 @@ def _only(suite: Suite, views: list[View]) -> list[bool]:
     return keep
 
 
+class _Classes:
+    """The classes of parts, each looked up once, and what they say of cells."""
+
+    def __init__(self) -> None:
+        self._classes: dict[tuple[str, str], type[Part]] = {}
+        self._missing: dict[tuple[str, str], str | None] = {}
+
+    def of(self, kind: str, name: str, place: str = "") -> type[Part]:
+        """The class of a part; SuiteError naming the place where there is none."""
+        key = (kind, name)
+        if key not in self._classes:
+            self._classes[key] = plugins.part_class(kind, name, place=place)
+            self._missing[key] = plugins.missing_requirement(self._classes[key])
+        return self._classes[key]
+
+    def unsupported(self, cell: Cell) -> str | None:
+        """The first reason a part gives why it cannot run this cell here, or None."""
+        known = getattr(self.of(cell.learner.kind, cell.learner.name), "precisions", (DEFAULT_PRECISION,))
+        if cell.precision not in known:
+            return f"learner {cell.learner.name} trains in {' or '.join(known)}, not {cell.precision}"
+        for axis, part in cell.parts.items():
+            found = self.of(part.kind, part.name)
+            reason = self._missing[part.kind, part.name] or found.supports(cell)
+            if reason:
+                return reason if part.name in reason else f"{axis.replace('_', ' ')} {part.name}: {reason}"
+        return None
+
+
 class _Resolver:
     """Looks every entry of a suite file up once and multiplies the axes."""
 
-    def __init__(self, suite: Suite) -> None:
-        self.suite = suite
-        self._classes: dict[tuple[str, str], type[Part]] = {}
-        self._missing: dict[tuple[str, str], str | None] = {}
+    def __init__(self, suite: Suite, classes: _Classes) -> None:
+        self.suite, self._classes = suite, classes
         self._overridden: set[tuple[str, str]] = set()
         self._known: dict[str, set[str]] = {axis: set() for axis in KIND}
         self._axes = {axis: self._axis(suite.document.axes, axis, ("axes",)) for axis in AXES}
@@ -156,6 +223,8 @@ class _Resolver:
 
     def cells(self) -> Iterable[Cell]:
         """The product of [axes] if every axis has a value, then that of each [[cells]] entry."""
+        if self.suite.budget is None:  # all come from suites that it includes
+            return
         precisions = self.suite.document.axes.precision or [DEFAULT_PRECISION]
         if all(self._axes.values()) or not self.suite.document.cells:
             yield from self._product(dict(self._axes), precisions, ("axes",))
@@ -167,6 +236,8 @@ class _Resolver:
     def _product(
         self, values: dict[str, list[Any]], precisions: Sequence[Precision], where: tuple[Key, ...]
     ) -> Iterable[Cell]:
+        budget = self.suite.budget
+        assert budget is not None
         for axis in AXES:
             if not values[axis]:
                 raise SuiteError(f"no {axis} is given here or in [axes]", place=self.suite.place(*where), allowed=AXES)
@@ -174,7 +245,7 @@ class _Resolver:
             *(values[axis] for axis in AXES)
         ):
             for precision in precisions:
-                yield Cell(environment, architecture, interaction, learner, backend, self.suite.budget, precision)
+                yield Cell(environment, architecture, interaction, learner, backend, budget, precision)
 
     def _axis(self, table: AxesTable, axis: str, where: tuple[Key, ...]) -> list[Any]:
         entries = getattr(table, axis)
@@ -187,7 +258,7 @@ class _Resolver:
     def _part(self, axis: str, entry: PartEntry, where: tuple[Key, ...]) -> PartUse:
         place = self.suite.place(*where)
         kind = KIND[axis]
-        names = {field.name for field in dataclasses.fields(self._class(kind, entry.use, place).Params)}
+        names = {field.name for field in dataclasses.fields(self._classes.of(kind, entry.use, place).Params)}
         self._known[axis] |= names
         changes = {key: value for key, value in self.suite.override.get(axis, {}).items() if key in names}
         self._overridden |= {(axis, key) for key in changes}
@@ -233,6 +304,7 @@ class _Resolver:
             actuator_latency_s=_seconds(entry.actuator_latency, f"{place}.actuator_latency"),
             epsilon=entry.epsilon,
             counterfactual=entry.counterfactual,
+            latency_convention=entry.latency_convention,
             **drawn,
         )
         reason = contradiction(interaction)
@@ -241,33 +313,16 @@ class _Resolver:
         return interaction
 
     def _beside(self, latency: Any) -> Any:
-        """A latency whose profile is a relative path, which is meant from the suite file's folder."""
+        """A latency whose profile is a relative path, which is meant from the suite file's folder; not a shipped one."""
         if isinstance(latency, dict) and isinstance(latency.get("profile"), str):
+            if latency["profile"].startswith(SHIPPED):
+                return latency
             return {**latency, "profile": str(self.suite.path.parent / latency["profile"])}
         if isinstance(latency, dict) and isinstance(latency.get("mixture"), list):
             return {"mixture": [self._beside(part) for part in latency["mixture"]]}
         if isinstance(latency, list):
             return [self._beside(part) for part in latency]
         return latency
-
-    def _class(self, kind: str, name: str, place: str = "") -> type[Part]:
-        key = (kind, name)
-        if key not in self._classes:
-            self._classes[key] = plugins.part_class(kind, name, place=place)
-            self._missing[key] = plugins.missing_requirement(self._classes[key])
-        return self._classes[key]
-
-    def unsupported(self, cell: Cell) -> str | None:
-        """The first reason a part gives why it cannot run this cell here, or None."""
-        known = getattr(self._class(cell.learner.kind, cell.learner.name), "precisions", (DEFAULT_PRECISION,))
-        if cell.precision not in known:
-            return f"learner {cell.learner.name} trains in {' or '.join(known)}, not {cell.precision}"
-        for axis, part in cell.parts.items():
-            found = self._class(part.kind, part.name)
-            reason = self._missing[part.kind, part.name] or found.supports(cell)
-            if reason:
-                return reason if part.name in reason else f"{axis.replace('_', ' ')} {part.name}: {reason}"
-        return None
 
 
 def _seconds(value: Any, place: str) -> float:

@@ -39,6 +39,7 @@ def interaction_view(met: Mapping[str, Any], scheduler_label: str) -> dict[str, 
         "latency_cv": (met["latency"] or {}).get("cv", 0.0),
         **{f"{name}_s": mean_s(met[name]) if met.get(name) else 0.0 for name in ("learning", "lateness")},
         "counterfactual": met.get("counterfactual", "none"),
+        "latency_convention": met.get("latency_convention", "paper"),
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rtbench.cell import Budget
 from rtbench.errors import SuiteError
-from rtbench.suites.document import LeaderboardTable, Match, ProfileTable, SeedsTable, SuiteDocument
+from rtbench.suites.document import BudgetTable, LeaderboardTable, Match, ProfileTable, SeedsTable, SuiteDocument
 from rtbench.suites.places import Key, from_validation, place
 from rtbench.suites.published import Published, read_published, split_ignored, stand_for_others
 from rtbench.units import parse_duration_ns
@@ -23,7 +23,9 @@ _BUDGET_KEYS = ("steps", "unit", "eval_every", "eval_episodes", "final_eval_epis
 class Suite:
     """A suite file under one profile: what `rtbench.suites.expand.expand` turns into cells.
 
-    `budget` and `seeds` are the profile's; `wall_limit_s` is in seconds per run, `retries` counts further attempts.
+    `budget` is the profile's, of the suite's own cells; None if all come from suites that it includes (`included`,
+    under the same profile). `own_seeds` are those of its own cells, `wall_limit_s` (seconds per run) and `retries`
+    (further attempts) the most that any of all grants.
     """
 
     name: str
@@ -34,17 +36,39 @@ class Suite:
     path: Path
     profile: str
     profiles: tuple[str, ...]
-    budget: Budget
+    budget: Budget | None
     wall_limit_s: float
     retries: int
-    seeds: tuple[int, ...]
+    own_seeds: tuple[int, ...]
     only: tuple[Match, ...]
     override: dict[str, dict[str, object]]
     leaderboard: LeaderboardTable
     published: tuple[Published, ...]
     ignored: tuple[tuple[Published, str], ...]
+    included: tuple[Suite, ...] = field(repr=False)
     document: SuiteDocument = field(repr=False)
     text: str = field(repr=False)
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """Every budget that a cell has: the suite's own first, then those of the suites that it includes."""
+        own = (self.budget,) if self.budget else ()
+        return tuple(dict.fromkeys((*own, *(budget for suite in self.included for budget in suite.budgets))))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed that a cell has."""
+        return tuple(sorted({*self.own_seeds, *(seed for suite in self.included for seed in suite.seeds)}))
+
+    @property
+    def length(self) -> str:
+        """How long a run is, for readers: '1,000,000 ticks', each if there are several."""
+        return " or ".join(dict.fromkeys(f"{budget.steps:,} {budget.unit}" for budget in self.budgets))
+
+    @property
+    def seeds_asked(self) -> int:
+        """Seeds of a cell that no profile tells of."""
+        return self.document.seeds.count if self.document.seeds else len(self.seeds)
 
     def place(self, *path: Key) -> str:
         """File, line and key of something in the suite file, for errors."""
@@ -56,19 +80,30 @@ def load_suite(name_or_path: str, profile: str = PAPER) -> Suite:
 
     Raises SuiteError with the file, key and line of what is wrong.
     """
+    return _load(name_or_path, profile, ())
+
+
+def _load(name_or_path: str, profile: str, within: tuple[Path, ...]) -> Suite:
+    """The same; `within` are the files that include it, outermost first."""
     path = find_suite(name_or_path)
     document, text = read_document(path)
     _check_name(name_or_path, document, path, text)
-    profiles = (PAPER, *(name for name in document.profiles if name != PAPER))
     if PAPER in document.profiles:
         raise SuiteError(
             f"the profile {PAPER!r} is the suite as [budget] and [seeds] have it and cannot be redefined",
             place=place(path, text, ("profiles", PAPER)),
         )
+    including = (*within, path.resolve())
+    profiles = _profiles(document, including, path, text)
     if profile not in profiles:
         raise SuiteError(f"unknown profile {profile!r}", place=str(path), given=profile, allowed=profiles)
+    included = tuple(_load(found, profile, including) for found in _includes(document, including, path, text))
     kept, left = _published(document, path, text)
     chosen = document.profiles.get(profile, ProfileTable())
+    budget = _own_budget(document, chosen, profile, path, text)
+    limits = [_wall_limit_s(document.budget, chosen, profile, path, text)] if document.budget else []
+    retries = [chosen.retries if chosen.retries is not None else document.budget.retries] if document.budget else []
+    own_seeds = chosen.seeds or document.seeds if document.budget else None
     return Suite(
         name=document.suite.name,
         title=document.suite.title,
@@ -78,15 +113,16 @@ def load_suite(name_or_path: str, profile: str = PAPER) -> Suite:
         path=path,
         profile=profile,
         profiles=profiles,
-        budget=_budget(document, chosen, path, text),
-        wall_limit_s=_wall_limit_s(document, chosen, profile, path, text),
-        retries=document.budget.retries if chosen.retries is None else chosen.retries,
-        seeds=_seeds(chosen.seeds or document.seeds),
+        budget=budget,
+        wall_limit_s=max(limits + [suite.wall_limit_s for suite in included]),
+        retries=max(retries + [suite.retries for suite in included]),
+        own_seeds=_seeds(own_seeds),
         only=tuple(chosen.only),
         override={axis: dict(values) for axis, values in chosen.override.items()},
         leaderboard=document.leaderboard,
         published=kept,
         ignored=left,
+        included=included,
         document=document,
         text=text,
     )
@@ -132,8 +168,65 @@ def _check_name(given: str, document: SuiteDocument, path: Path, text: str) -> N
         )
 
 
-def _budget(document: SuiteDocument, profile: ProfileTable, path: Path, text: str) -> Budget:
-    values = {name: getattr(document.budget, name) for name in _BUDGET_KEYS}
+def _includes(document: SuiteDocument, within: tuple[Path, ...], path: Path, text: str) -> list[str]:
+    """The suites that this one includes, as `find_suite` takes them; SuiteError if one of them includes this one."""
+    found = []
+    for number, name in enumerate(document.suite.includes):
+        inner = str(path.parent / name) if name.endswith(".toml") else name
+        if find_suite(inner).resolve() in within:
+            raise SuiteError(f"suite {name!r} would include itself", place=place(path, text, _included(number)))
+        found.append(inner)
+    return found
+
+
+def _included(number: int) -> tuple[Key, ...]:
+    return ("suite", "includes", number)
+
+
+def _profiles(document: SuiteDocument, within: tuple[Path, ...], path: Path, text: str) -> tuple[str, ...]:
+    """The suite's profiles; where it includes others, those that each of them has, in the first one's order."""
+    own = (PAPER, *document.profiles)
+    shared: tuple[str, ...] | None = None
+    for inner in _includes(document, within, path, text):
+        file = find_suite(inner)
+        theirs = _profiles(read_document(file)[0], (*within, file.resolve()), file, "")
+        shared = theirs if shared is None else tuple(name for name in shared if name in theirs)
+    if shared is None:
+        return own
+    for name in document.profiles:
+        if name not in shared:
+            raise SuiteError(
+                f"not every suite that is included has a profile {name!r}",
+                place=place(path, text, ("profiles", name)),
+                given=name,
+                allowed=shared,
+            )
+    if not document.budget:
+        return shared
+    return tuple(name for name in shared if name in own)
+
+
+def _own_budget(document: SuiteDocument, profile: ProfileTable, name: str, path: Path, text: str) -> Budget | None:
+    """The budget of the suite's own cells, None if it has none; SuiteError where a table that they need is missing."""
+    if not document.suite.includes or document.cells or document.axes.model_fields_set:
+        for table in ("budget", "seeds"):
+            if getattr(document, table) is None:
+                raise SuiteError(f"missing key {table!r}", place=place(path, text, ()), hint="cells of its own need it")
+    if document.budget:
+        return _budget(document.budget, profile, path, text)
+    idle = sorted(set(profile.model_fields_set) - {"only"})
+    if idle:
+        raise SuiteError(
+            f"{idle[0]!r} is for cells of the suite's own, and all of these come from suites that it includes",
+            place=place(path, text, ("profiles", name, idle[0])),
+            given=idle[0],
+            allowed=["only"],
+        )
+    return None
+
+
+def _budget(table: BudgetTable, profile: ProfileTable, path: Path, text: str) -> Budget:
+    values = {name: getattr(table, name) for name in _BUDGET_KEYS}
     values |= {name: value for name in _BUDGET_KEYS if (value := getattr(profile, name)) is not None}
     budget = Budget(**values)
     if budget.eval_every > budget.steps:
@@ -144,14 +237,14 @@ def _budget(document: SuiteDocument, profile: ProfileTable, path: Path, text: st
     return budget
 
 
-def _wall_limit_s(document: SuiteDocument, profile: ProfileTable, name: str, path: Path, text: str) -> float:
+def _wall_limit_s(table: BudgetTable, profile: ProfileTable, name: str, path: Path, text: str) -> float:
     where: tuple[Key, ...] = ("profiles", name, "wall_limit") if profile.wall_limit else ("budget", "wall_limit")
-    limit = profile.wall_limit or document.budget.wall_limit
+    limit = profile.wall_limit or table.wall_limit
     return parse_duration_ns(limit, place=place(path, text, where)) / 1e9
 
 
-def _seeds(table: SeedsTable) -> tuple[int, ...]:
-    return tuple(range(table.base, table.base + table.count))
+def _seeds(table: SeedsTable | None) -> tuple[int, ...]:
+    return tuple(range(table.base, table.base + table.count)) if table else ()
 
 
 def _published(

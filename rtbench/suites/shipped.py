@@ -1,14 +1,11 @@
-"""Where the suite files that come with rtbench lie: inside the package when installed, beside it in a checkout."""
+"""The suite files that come with rtbench, by name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from rtbench.errors import SuiteError
-
-_PACKAGE = Path(__file__).resolve().parent
-FOLDERS = (_PACKAGE / "files", _PACKAGE.parent.parent / "suites")
-"""Searched in this order: the wheel's copy, then the checkout's top-level folder."""
+from rtbench.shipped import FOLDERS
 
 
 def locate(name: str) -> Path:

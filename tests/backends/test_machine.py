@@ -1,4 +1,4 @@
-"""The machine's fingerprint."""
+"""The machine's fingerprint, and the conditions of a measurement from a made-up system folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ import torch
 from helpers.samples import hand_cell
 
 from rtbench.backends import machine
-from rtbench.backends.machine import cpu_name, fingerprint, gpu_names, machine_class, packages_digest
+from rtbench.backends.machine import (
+    Conditions,
+    MemoryTaken,
+    conditions,
+    cpu_name,
+    fingerprint,
+    gpu_names,
+    machine_class,
+    packages_digest,
+)
 from rtbench.interaction.profile import MACHINE_FIELDS
 from rtbench.results.columns import COLUMNS
 from rtbench.results.schema import new_row
@@ -108,3 +117,64 @@ def test_packages_digest(distributions):
     }
     assert "some-package==2.0" in lines
     assert packages_digest() == hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() != before
+
+
+def write(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_conditions_where_the_system_tells_all(tmp_path):
+    """The mean clock and every governor of the cores asked about, the processor's hottest sensor, the last minute."""
+    cpu = "sys/devices/system/cpu/cpu{}/cpufreq/{}".format
+    write(
+        tmp_path,
+        {cpu(core, "scaling_cur_freq"): f"{1_000_000 * (core + 1)}\n" for core in range(3)}
+        | {cpu(core, "scaling_governor"): name for core, name in enumerate(("powersave", "performance", "performance"))}
+        | {
+            "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp\n",
+            "sys/class/thermal/thermal_zone0/temp": "51500\n",
+            "sys/class/thermal/thermal_zone1/type": "acpitz",
+            "sys/class/thermal/thermal_zone1/temp": "99000",
+            "sys/class/hwmon/hwmon0/name": "k10temp",
+            "sys/class/hwmon/hwmon0/temp1_input": "62250",
+            "sys/class/hwmon/hwmon1/name": "nvme",
+            "sys/class/hwmon/hwmon1/temp1_input": "80000",
+            "proc/loadavg": "0.52 0.40 0.31 1/200 4242\n",
+        },
+    )
+    assert conditions((1, 2), tmp_path) == Conditions(2500.0, 62.25, "performance", 0.52)
+    assert conditions((0, 1), tmp_path).governor == "performance, powersave"
+
+
+def test_conditions_from_cpuinfo_where_there_is_no_frequency_driver(tmp_path):
+    """A virtual machine: clocks by processor, whatever their order; nothing else."""
+    write(tmp_path, {"proc/cpuinfo": "processor\t: 1\ncpu MHz\t\t: 3000.5\n\nprocessor\t: 0\ncpu MHz\t: 2000.0\n"})
+    assert conditions((1,), tmp_path) == Conditions(3000.5, None, None, None)
+    assert conditions((0, 1), tmp_path).clock_mhz == 2500.25
+
+
+def test_conditions_where_nothing_can_be_read(tmp_path):
+    assert conditions((0,), tmp_path) == Conditions(None, None, None, None)
+    write(tmp_path, {"proc/cpuinfo": PI})
+    assert conditions((0,), tmp_path).clock_mhz is None
+
+
+def test_memory_taken_sees_what_is_given_back_again():
+    """Eighty megabytes that are gone before it is asked; nothing where the system does not tell."""
+    taken = MemoryTaken()
+    if taken.bytes() is None:
+        assert not machine.Path("/proc/self/clear_refs").exists()
+        return
+    held = bytearray(80_000_000)
+    held[::4096] = b"x" * len(held[::4096])
+    del held
+    assert taken.bytes() >= 75_000_000
+    assert MemoryTaken().bytes() < 75_000_000
+
+
+def test_memory_that_cannot_be_read(monkeypatch):
+    monkeypatch.setattr(machine, "_status_bytes", lambda name: None)
+    assert MemoryTaken().bytes() is None

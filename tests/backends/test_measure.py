@@ -1,77 +1,40 @@
-"""Measuring: what is timed and what is not, random weights, threads. No test asserts how long anything takes."""
+"""What is measured and told: random weights, names, figures by hand, what refuses. No test asserts a time."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 
 import numpy as np
 import pytest
 import torch
 from graphs import SHAPE, variants
-from helpers.cells import interaction
 
 from rtbench.backends import measure as measuring
 from rtbench.backends.measure import (
-    EXECUTIONS,
+    INPUTS,
+    Contender,
     Measurement,
     architecture_text,
+    backend_text,
+    drift,
+    dtype,
     figures,
-    measure,
-    numpy_threads,
-    pinned_threads,
+    inputs,
     random_parameters,
-    time_ticks,
+    refusal,
+    with_threads,
 )
 from rtbench.backends.torch_arithmetic import initial_parameters
 from rtbench.errors import SuiteError
-from rtbench.interaction.latency import parse_latency
-from rtbench.interaction.profile import LatencyProfile, ProfileGroup, write_profile
-from rtbench.interaction.timing import timeline_of, timing
+from rtbench.interaction.profile import ProfileGroup
 from rtbench.plugins import use
 
-NARROW = {"layers": 2, "width": 4}
-THREADS = numpy_threads()
 GRAPHS = dict(variants())
-
-
-class Spy:
-    """Acting that notes its calls; a tick takes as many ticks of the fake clock as it has been called."""
-
-    def __init__(self):
-        self.restarts, self.inputs, self.now = [], [], 0
-
-    def restart(self, observation):
-        self.restarts.append(observation)
-        self.now += 1_000_000
-
-    def tick(self, observation, action):
-        self.inputs.append((observation, action))
-        self.now += len(self.inputs)
-
-    def clock(self):
-        return self.now
-
-
-def test_only_ticks_after_the_warm_up_are_timed():
-    spy = Spy()
-    samples = time_ticks(spy, SHAPE, Measurement(samples=5, warmup=3), spy.clock)
-    assert samples == (4, 5, 6, 7, 8)
-    assert len(spy.restarts) == 1
-    assert {(o.shape, a.shape) for o, a in spy.inputs} == {((5,), (2,))}
-    assert {values.dtype.name for pair in spy.inputs for values in pair} == {"float32"}
-    assert len({o.tobytes() for o, _ in spy.inputs[3:]}) == 5
-
-
-def test_a_sample_is_at_least_one_nanosecond():
-    spy = Spy()
-    assert time_ticks(spy, SHAPE, Measurement(samples=2, warmup=1), lambda: 7) == (1, 1)
+GROUP = ProfileGroup("a", "b", "sequential", 1, 1, 1, 1, tuple(range(1000, 101_000, 1000)))
 
 
 def test_figures_by_hand():
-    group = ProfileGroup("a", "b", "sequential", 1, 1, 1, 1, tuple(range(1000, 101_000, 1000)))
-    assert figures(group) == {
+    assert figures(GROUP) == {
         "count": 100,
         "p50_ns": 50_000,
         "p95_ns": 95_000,
@@ -79,7 +42,35 @@ def test_figures_by_hand():
         "max_ns": 100_000,
         "jitter_ns": 45_000,
         "per_s": pytest.approx(1e9 / 50_500),
+        "drift": None,
+        "limit_ns": None,
+        "limited_by": None,
+        "limit_share": None,
     }
+
+
+def test_the_limit_and_the_share_of_it_by_hand():
+    """4 MB at 16 GB/s take 250 µs, 2 MFLOP at 100 GFLOP/s 20 µs: memory is the limit, half of what was measured."""
+    group = dataclasses.replace(
+        GROUP,
+        samples_ns=(500_000,) * 3,
+        weights_bytes=4_000_000,
+        flops=2_000_000,
+        bandwidth_bytes_per_s=16e9,
+        peak_flop_per_s=1e11,
+    )
+    assert group.bounds_ns == {"memory": pytest.approx(250_000), "arithmetic": pytest.approx(20_000)}
+    told = figures(group)
+    assert (told["limited_by"], told["limit_share"]) == ("memory", pytest.approx(0.5))
+    batch = figures(dataclasses.replace(group, flops=64 * 2_000_000))
+    assert (batch["limited_by"], batch["limit_ns"]) == ("arithmetic", pytest.approx(1_280_000))
+
+
+def test_drift_is_between_the_medians_of_rounds():
+    """Rounds of 3: medians 20, 22, 30; the median of all nine is 23."""
+    group = dataclasses.replace(GROUP, samples_ns=(10, 20, 90, 22, 21, 23, 30, 30, 31), rounds=3)
+    assert drift(group) == pytest.approx(10 / 23)
+    assert drift(dataclasses.replace(group, rounds=None)) is None
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -100,25 +91,12 @@ def test_random_parameters_have_the_layout_and_the_bounds_of_a_learner(name):
     assert not any(np.array_equal(found[n]["weight"], other[n]["weight"]) for n in found)
 
 
-@pytest.mark.parametrize("backend", ["eager", "numpy"])
-def test_measure(backend, monkeypatch):
-    monkeypatch.setattr(measuring, "FEWEST_SAMPLES", 20)
-    architecture = use("architectures", "mlp", NARROW | {"skips": "from-obs"})
-    how = Measurement(samples=20, warmup=1, threads=THREADS)
-    groups = measure(architecture, use("backends", backend), SHAPE, how)
-    assert [group.execution for group in groups] == list(EXECUTIONS)
-    for group in groups:
-        assert (group.backend, group.layers, group.width, group.batch) == (backend, 2, 4, 1)
-        assert group.architecture == "mlp(skips=from-obs) 5→4"
-        assert group.threads == THREADS
-        assert len(group.samples_ns) == 20
-
-
-def test_a_network_without_hidden_layers_is_as_wide_as_its_head(monkeypatch):
-    monkeypatch.setattr(measuring, "FEWEST_SAMPLES", 2)
-    how = Measurement(samples=2, warmup=1, threads=THREADS)
-    groups = measure(use("architectures", "mlp", {"layers": 1}), use("backends", "numpy"), SHAPE, how)
-    assert {(group.layers, group.width) for group in groups} == {(1, SHAPE.output_size)}
+def test_inputs_have_a_row_per_observation_of_a_batch():
+    one, many = inputs(SHAPE, Measurement()), inputs(SHAPE, Measurement(batch=3))
+    assert [values.shape for values in one] == [(INPUTS, 5), (INPUTS, 2)]
+    assert [values.shape for values in many] == [(INPUTS, 3, 5), (INPUTS, 3, 2)]
+    assert {values.dtype.name for values in (*one, *many)} == {"float32"}
+    assert len({row.tobytes() for row in one[0]}) == INPUTS
 
 
 def test_architecture_text_names_what_differs_from_the_defaults():
@@ -127,19 +105,31 @@ def test_architecture_text_names_what_differs_from_the_defaults():
     assert architecture_text(use("architectures", "mlp")) == "mlp"
 
 
+def test_backend_text_names_all_but_threads():
+    assert backend_text(use("backends", "threads", {"threads": 3})) == "threads"
+    assert backend_text(use("backends", "native", {"dtype": "bf16"})) == "native(dtype=bf16)"
+    assert [dtype(use("backends", "native", {"dtype": name})) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+    assert dtype(use("backends", "eager")) == "fp32"
+
+
+def test_a_backend_that_takes_threads_is_given_them():
+    assert with_threads(use("backends", "threads"), 5).params["threads"] == 5
+    assert with_threads(use("backends", "eager"), 5) == use("backends", "eager")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch": 2}, "batch 1 for now"),
+        ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"samples": 1999}, "samples must be at least 2000, got 1999"),
         ({"warmup": 0}, "warmup must be at least 1"),
-        ({"threads": 0}, "threads must be at least 1"),
+        ({"rounds": 0}, "rounds must be at least 1"),
+        ({"rounds": 7}, "2000 samples do not divide into 7 rounds"),
     ],
 )
 def test_what_gives_no_honest_profile(change, message):
-    how = dataclasses.replace(Measurement(), **change)
     with pytest.raises(SuiteError, match=message):
-        measure(use("architectures", "mlp", NARROW), use("backends", "numpy"), SHAPE, how)
+        dataclasses.replace(Measurement(), **change).check()
 
 
 @pytest.mark.parametrize(
@@ -153,74 +143,11 @@ def test_what_gives_no_honest_profile(change, message):
     ],
 )
 def test_an_architecture_that_refuses(params, message):
-    with pytest.raises(SuiteError, match=message):
-        measure(use("architectures", "mlp", params), use("backends", "numpy"), SHAPE)
+    one = Contender(use("backends", "numpy"), "pipelined")
+    assert message in (refusal(use("architectures", "mlp", params), one) or "")
+    assert refusal(use("architectures", "mlp"), one) is None
 
 
-def test_torch_gets_its_threads_back():
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS + 2)
-    try:
-        with pinned_threads(THREADS):
-            assert torch.get_num_threads() == THREADS
-        assert torch.get_num_threads() == THREADS + 2
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_threads_that_numpy_cannot_have_any_more():
-    with pytest.raises(SuiteError, match="NumPy was imported") as caught, pinned_threads(THREADS + 1):
-        pass
-    assert f"OMP_NUM_THREADS={THREADS + 1}" in caught.value.hint
-
-
-def test_threads_are_set_before_numpy_is_imported(monkeypatch):
-    for name in measuring._NUMPY_VARIABLES:
-        monkeypatch.setenv(name, "1")
-    monkeypatch.delitem(sys.modules, "numpy")
-    with pinned_threads(3):
-        assert [os.environ[name] for name in measuring._NUMPY_VARIABLES] == ["3"] * 4
-        assert numpy_threads() == 3
-
-
-def test_numpy_threads_reads_the_environment_as_numpy_does(monkeypatch):
-    for name in measuring._NUMPY_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
-    assert numpy_threads() == 5
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    assert numpy_threads() == 4
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
-    assert numpy_threads() == 2
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "many")
-    assert numpy_threads() == 4
-
-
-def test_a_measured_profile_is_the_latency_of_an_interaction(tmp_path, monkeypatch):
-    monkeypatch.setattr(measuring, "FEWEST_SAMPLES", 50)
-    how = Measurement(samples=50, warmup=1, threads=THREADS)
-    groups = measure(use("architectures", "mlp", NARROW), use("backends", "numpy"), SHAPE, how)
-    path = tmp_path / "profile.parquet"
-    write_profile(LatencyProfile(groups), path)
-    latency = parse_latency({"profile": str(path)})
-    by_execution = {group.execution: group for group in groups}
-    for execution in EXECUTIONS:
-        inter = interaction(execution, 0.0, latency=latency)
-        # a step of 1 ns, so that no floor hides a draw
-        model = timing(inter, 2, 1e-9).model(0, "test")
-        assert set(model.draw_block(0, 500)) <= set(by_execution[execution].samples_ns)
-        mean_s = float(np.mean(by_execution[execution].samples_ns)) / 1e9
-        timeline = timeline_of(inter, 2, mean_s, 200, 0, "test")
-        kept = timeline.summary(holds=True) if execution == "sequential" else timeline.summary(1, 2, holds=True)
-        assert kept.newest_age is not None
-        assert kept.newest_age.max_steps >= 1
-
-
-def test_each_execution_acts_with_its_own_lags(monkeypatch):
-    seen = []
-    monkeypatch.setattr(measuring, "time_ticks", lambda acting, *_: seen.append(acting._lags) or (1,))
-    architecture = use("architectures", "mlp", {"layers": 3, "width": 6})
-    measure(architecture, use("backends", "numpy"), SHAPE, Measurement(threads=THREADS))
-    graph = GRAPHS["3-none-relu-none"]
-    assert seen == [graph.lags("sequential", 1.0), graph.lags("pipelined", 1.0)]
-    assert seen[0] != seen[1]
+def test_a_package_that_is_missing_is_a_reason(monkeypatch):
+    monkeypatch.setattr(measuring, "missing_requirement", lambda part: "not there" if part.kind == "backends" else None)
+    assert refusal(use("architectures", "mlp"), Contender(use("backends", "numpy"), "pipelined")) == "not there"

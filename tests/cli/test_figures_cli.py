@@ -7,15 +7,11 @@ from typing import Any
 
 import pytest
 from helpers.command_line import printed, printed_json
-from helpers.samples import hand_row, install_parts, write_suite
+from helpers.samples import suite_with_three_runs
 
 from rtbench.cli import figures as figures_command
 from rtbench.cli import results as results_command
 from rtbench.cli.main import run_command_line
-from rtbench.results.rows import RowStore
-from rtbench.results.store import FolderStore
-from rtbench.suites.expand import expand
-from rtbench.suites.model import load_suite
 
 FIGURE = """
 [[figures]]
@@ -33,16 +29,7 @@ y_label = "return"
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A suite with a figure and three runs of one cell in the local state of the working folder."""
-    install_parts(tmp_path / "site", monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RTBENCH_STATE", raising=False)
-    path = write_suite(tmp_path / "suites")
-    Path(path).write_text(Path(path).read_text(encoding="utf-8") + FIGURE, encoding="utf-8")
-    rows = RowStore(FolderStore(".rtbench"))
-    for seed, value in enumerate([40.0, 50.0, 66.0]):
-        rows.write(hand_row(expand(load_suite(path))[0].cell, seed, suite="tiny", eval_return_final=value))
-    monkeypatch.setattr("rtbench.suites.model.find_suite", lambda name: Path(path))
-    return path
+    return suite_with_three_runs(tmp_path, monkeypatch, FIGURE, suite="tiny")
 
 
 def test_local_rows_are_drawn(suite: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,15 +8,11 @@ from typing import Any
 
 import pytest
 import typer
-from helpers.samples import hand_row, install_parts, write_suite
+from helpers.samples import suite_with_three_runs
 from typer.testing import CliRunner
 
 from rtbench.cli import results as commands
 from rtbench.errors import InvalidResults, StaleLeaderboard, SuiteError
-from rtbench.results.rows import RowStore
-from rtbench.results.store import FolderStore
-from rtbench.suites.expand import expand
-from rtbench.suites.model import load_suite
 
 app = typer.Typer()
 app.command("report")(commands.report)
@@ -27,16 +23,7 @@ app.add_typer(commands.results, name="results")
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A suite with three runs of one cell in the local state of the working folder."""
-    install_parts(tmp_path / "site", monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RTBENCH_STATE", raising=False)
-    path = write_suite(tmp_path / "suites")
-    cell = expand(load_suite(path))[0].cell
-    rows = RowStore(FolderStore(".rtbench"))
-    for seed, value in enumerate([40.0, 50.0, 66.0]):
-        rows.write(hand_row(cell, seed, eval_return_final=value))
-    monkeypatch.setattr("rtbench.suites.model.find_suite", lambda name: Path(path))
-    return path
+    return suite_with_three_runs(tmp_path, monkeypatch)
 
 
 def call(*arguments: str) -> str:

@@ -6,7 +6,7 @@ import gymnasium
 import minigrid
 import numpy as np
 import pytest
-from helpers.cells import small_cell
+from helpers.cells import environment_refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrid.core.constants import COLOR_NAMES
@@ -18,7 +18,7 @@ from minigrid.wrappers import ImgObsWrapper, RGBImgPartialObsWrapper
 from rtbench.environments.minigrid_view import Tiles, look
 from rtbench.environments.minigrid_world import World
 from rtbench.errors import SuiteError
-from rtbench.plugins import build, part_class, use
+from rtbench.plugins import build, use
 
 assert minigrid.__version__
 IDS = [name for name in gymnasium.registry if name.startswith("MiniGrid-") and "WFC" not in name]
@@ -187,10 +187,6 @@ def test_an_id_that_is_none_of_minigrids_is_an_error_with_the_known_ones(id):
 
 @pytest.mark.parametrize(("name", "value"), [("frames", 0), ("max_steps", 0), ("step_s", 0.0)])
 def test_senseless_parameters_are_refused(name, value):
-    cell = small_cell()
-    cell.environment.params.clear()
-    cell.environment.params.update(use("environments", "minigrid", {"id": IDS[0]}).params)
-    part = part_class("environments", "minigrid")
-    assert part.supports(cell) is None
-    cell.environment.params[name] = value
-    assert name in (part.supports(cell) or "")
+    world = {"id": IDS[0]}
+    assert environment_refusal("minigrid", world) is None
+    assert name in environment_refusal("minigrid", world, **{name: value})

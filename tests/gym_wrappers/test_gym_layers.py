@@ -9,6 +9,7 @@ import pytest
 from gymnasium import spaces
 from helpers.cells import interaction, small_cell
 from helpers.tape import Tape
+from helpers.weights import normal_weights
 
 from rtbench.backends.numpy_backend import NumPyArithmetic
 from rtbench.errors import SuiteError
@@ -26,17 +27,6 @@ ENDS = [(19, "terminated"), (3, "truncated"), (24, "truncated")]
 
 def graph_of(**params):
     return build(use("architectures", "mlp", {"width": 5} | params)).make(PolicyShape(3, 2, 2))
-
-
-def weights(graph):
-    rng = np.random.default_rng(0)
-    return {
-        layer.name: {
-            "weight": rng.normal(size=(graph.input_width(layer), layer.width)).astype(np.float32),
-            "bias": rng.normal(size=layer.width).astype(np.float32),
-        }
-        for layer in graph.layers
-    }
 
 
 def rounded(head):
@@ -89,7 +79,7 @@ class Tenth:
 def test_an_instantaneous_network_acts_as_the_pipelined_one(params, delta, processes):
     """The same weights, once pipelined in rtbench's loop (start `hold`), once from the wrapper's windows."""
     graph = graph_of(**params)
-    parameters = weights(graph)
+    parameters = normal_weights(graph)
     execution = "pipelined" if delta else "instant"
     scheduler = "one-process" if processes == 1 else "staggered-max"
     inter = interaction(execution, float(delta), scheduler=scheduler, processes=processes)

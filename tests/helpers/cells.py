@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rtbench.cell import Budget, Cell, Interaction
-from rtbench.plugins import use
+from rtbench.plugins import part_class, use
 
 
 def interaction(
@@ -37,3 +39,10 @@ def small_cell(
         use("backends", "numpy"),
         budget or Budget(steps=120, unit="ticks", eval_every=60, eval_episodes=1, final_eval_episodes=2),
     )
+
+
+def environment_refusal(name, given, **changed):
+    """Why an environment cannot be, None if it can; `changed` goes past the types that a suite file is read by."""
+    part = use("environments", name, given)
+    cell = replace(small_cell(), environment=replace(part, params={**part.params, **changed}))
+    return part_class("environments", name).supports(cell)

@@ -110,8 +110,12 @@ class NaiveActor(NaiveNet):
         return known[node, place]
 
 
-def update(trainer, params, lr):
-    """All epochs on copies of a trainer's networks; the copies' tensors afterwards: actor's, critic's."""
+def update(trainer, params, lr, *, masked=0, acted=None):
+    """All epochs on copies of a trainer's networks; the copies' tensors afterwards: actor's, critic's.
+
+    As published code does: the first `masked` decisions of every environment are not trained on, advantages are
+    normalised at each tick, and `acted` gives the log-probabilities that decisions were drawn with, by their id.
+    """
     actor, critic = NaiveActor(trainer.actor), NaiveNet(trainer.critic, trainer.actor.scale)
     tensors = [*actor.tensors(), *critic.tensors()]
     adam = torch.optim.Adam(tensors, lr, eps=1e-5)
@@ -120,7 +124,7 @@ def update(trainer, params, lr):
     def worth(observation):
         return critic.at_once(observation)[head][0]
 
-    made = []
+    made, ticks = [], []
     for recording in trainer.fleet.recordings:
         later = 0.0
         for place in reversed(range(len(recording.decisions))):
@@ -138,9 +142,15 @@ def update(trainer, params, lr):
             with torch.no_grad():
                 logits = actor.output(recording, decision.source)
                 log_p = logits.log_softmax(-1)[decision.action].item()
-            made.append((recording, decision, gained, here, log_p))
+            made.append((recording, decision, gained, here, acted[id(decision)] if acted else log_p))
+            ticks.append(place)
     advantage = torch.tensor([gained for _, _, gained, *_ in made])
-    advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    together = [[at for at, tick in enumerate(ticks) if tick == one or not acted] for one in ticks]
+    advantage = torch.stack(
+        [(a - advantage[at].mean()) / (advantage[at].std() + 1e-8) for a, at in zip(advantage, together, strict=True)]
+    )
+    kept = [at for at, tick in enumerate(ticks) if tick >= masked]
+    made, advantage = [made[at] for at in kept], advantage[kept]
     for _ in range(params.epochs):
         losses = []
         for (recording, decision, gained, here, log_p), a in zip(made, advantage, strict=True):

@@ -9,7 +9,11 @@ import pytest
 
 from rtbench.cell import Budget, Cell, Interaction
 from rtbench.parts import PartUse
+from rtbench.results.rows import RowStore
 from rtbench.results.schema import new_row
+from rtbench.results.store import FolderStore
+from rtbench.suites.expand import expand
+from rtbench.suites.model import load_suite
 
 PARTS = '''
 from dataclasses import dataclass
@@ -213,3 +217,18 @@ def hand_row(cell: Cell | None = None, seed: int = 0, **changes: Any) -> dict[st
         provenance={"dirty": False, "started_utc": "2026-01-02T03:04:05+00:00"},
     )
     return {**row, **changes}
+
+
+def suite_with_three_runs(folder: Path, monkeypatch: pytest.MonkeyPatch, more: str = "", **columns: Any) -> str:
+    """A suite (and `more` in its file) beside three runs of one cell in the local state of `folder`, to work in."""
+    install_parts(folder / "site", monkeypatch)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("RTBENCH_STATE", raising=False)
+    path = Path(write_suite(folder / "suites"))
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    cell = expand(load_suite(str(path)))[0].cell
+    rows = RowStore(FolderStore(".rtbench"))
+    for seed, value in enumerate([40.0, 50.0, 66.0]):
+        rows.write(hand_row(cell, seed, eval_return_final=value, **columns))
+    monkeypatch.setattr("rtbench.suites.model.find_suite", lambda name: path)
+    return str(path)

@@ -83,7 +83,7 @@ def run_counting(
         world,
         world.observe(),
         world.default(None),
-        Inference(scheduler, None, STEP_NS, **inference),  # type: ignore[arg-type]
+        Inference(scheduler, STEP_NS, **inference),
         processes,
         more.pop("limits", Limits(steps=steps)),
         most_missed=1.0,  # what is tested does not depend on punctuality

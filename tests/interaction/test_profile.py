@@ -1,6 +1,7 @@
 """The latency profile's file."""
 
 import dataclasses
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from rtbench.interaction.profile import (
     LatencyProfile,
     ProfileGroup,
     digest,
+    locate,
     read_profile,
     schema,
     select,
@@ -43,6 +45,70 @@ def test_the_digest_is_of_the_content():
         LatencyProfile((dataclasses.replace(SEQUENTIAL, samples_ns=(5, 3, 5)), PIPELINED), PROFILE.machine),
     ]
     assert len({digest(profile) for profile in [PROFILE, *others]}) == 4
+
+
+GOLDEN = Path(__file__).parent / "golden" / "profile_v1.parquet"
+"""Written before limits and conditions were kept; the digest is what cells and rows carry."""
+
+
+def test_a_file_of_an_earlier_rtbench_is_read_and_named_as_it_was():
+    profile = read_profile(GOLDEN)
+    assert digest(profile) == "2d60534d4566cb8cb4ff17eb5fcbbc30b81d842229df1dc5c9ab3f0308fc723c"
+    assert profile.groups == (
+        ProfileGroup("mlp 17→12", "eager", "sequential", 3, 256, 1, 1, (5, 3, 4)),
+        ProfileGroup("mlp 17→12", "eager", "pipelined", 3, 256, 1, 1, (2, 7)),
+    )
+    assert profile.machine["cpu"] == "a cpu"
+    assert {group.limit_ns for group in profile.groups} == {None}
+    assert {group.limited_by for group in profile.groups} == {None}
+
+
+def test_what_was_added_survives_the_way_through_a_file_and_counts(tmp_path):
+    """Also where only some of it could be read."""
+    full = dataclasses.replace(
+        SEQUENTIAL,
+        weights_bytes=1,
+        flops=2,
+        memory_bytes=3,
+        bandwidth_bytes_per_s=4.5,
+        peak_flop_per_s=5.5,
+        rounds=3,
+        cores="0,1",
+        governor="performance",
+        clock_before_mhz=6.5,
+        clock_after_mhz=7.5,
+        temperature_before_c=8.5,
+        temperature_after_c=9.5,
+        load_before=10.5,
+        load_after=11.5,
+    )
+    assert all(getattr(full, field.name) is not None for field in dataclasses.fields(full))
+    profile = LatencyProfile((full, dataclasses.replace(PIPELINED, cores="")), PROFILE.machine)
+    write_profile(profile, tmp_path / "profile.parquet")
+    assert read_profile(tmp_path / "profile.parquet").groups == profile.groups
+    changed = dataclasses.replace(full, load_after=None)
+    assert digest(LatencyProfile((changed, PIPELINED), PROFILE.machine)) != digest(profile)
+
+
+def test_bounds_by_hand():
+    """10 MB at 20 GB/s: 500 µs; 40 MFLOP at 100 GFLOP/s: 400 µs."""
+    group = dataclasses.replace(SEQUENTIAL, weights_bytes=10_000_000, bandwidth_bytes_per_s=20e9, flops=40_000_000)
+    assert group.bounds_ns == {"memory": pytest.approx(500_000)}
+    both = dataclasses.replace(group, peak_flop_per_s=1e11)
+    assert both.bounds_ns["arithmetic"] == pytest.approx(400_000)
+    assert (both.limit_ns, both.limited_by) == (pytest.approx(500_000), "memory")
+    slow = dataclasses.replace(both, peak_flop_per_s=5e10)
+    assert (slow.limit_ns, slow.limited_by) == (pytest.approx(800_000), "arithmetic")
+
+
+def test_shipped_profiles_are_found_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("rtbench.interaction.profile.FOLDERS", (tmp_path / "nothing", tmp_path))
+    write_profile(PROFILE, tmp_path / "profiles" / "ours.parquet")
+    assert locate("rtbench:ours") == str(tmp_path / "profiles" / "ours.parquet")
+    assert locate("folder/ours.parquet") == "folder/ours.parquet"
+    with pytest.raises(SuiteError, match="no latency profile 'rtbench:yours'") as caught:
+        locate("rtbench:yours")
+    assert list(caught.value.allowed) == ["rtbench:ours"]
 
 
 def test_select_wants_exactly_one_group():

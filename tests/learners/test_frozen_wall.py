@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.cells import interaction, small_cell
+from helpers.weights import normal_weights
 
 from rtbench.cell import Budget, Cell, Latency, RunBatch
 from rtbench.contents import name_content
 from rtbench.graph import LayerGraph
 from rtbench.learners.policy import Policy
 from rtbench.learners.wall import WallEpisodes
-from rtbench.parts import PartUse
+from rtbench.parts import PartUse, PolicyShape
 from rtbench.plugins import build, part_class, use
 
 LEFT = 1
@@ -78,14 +79,11 @@ def test_a_function_answers_in_every_process(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("execution", ["sequential", "pipelined"])
 def test_a_policy_of_ours_brings_its_layers(execution: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rtbench.backends.measure import random_parameters
-    from rtbench.parts import PolicyShape
-
     trained = small_cell(env="InvertedPendulum-v4")
     spec = build(trained.environment).spec()
     graph: LayerGraph = build(trained.architecture).make(PolicyShape(spec.observation_size, 1, 2))
     path = tmp_path / "policy.npz"
-    path.write_bytes(Policy(trained, 0, "r" * 64, random_parameters(graph, 0)).to_bytes())
+    path.write_bytes(Policy(trained, 0, "r" * 64, normal_weights(graph)).to_bytes())
     met = {"execution": execution, "latency": None, "delta": 1.0 if execution == "pipelined" else 0.0}
     digest, _ = name_content(str(path), tmp_path)
     cell = frozen_cell(str(path), digest, **met, processes=1, scheduler="one-process")
@@ -95,3 +93,27 @@ def test_a_policy_of_ours_brings_its_layers(execution: str, tmp_path: Path, monk
     assert outcome.columns["parameters"] == graph.parameter_count()
     assert outcome.columns["episodes"] == 2
     assert outcome.columns["ticks"] > 0
+
+
+def test_a_head_that_draws_draws_in_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All logits nought: the likeliest action would be 0, which never earns; each of the others earns in one state."""
+    world = frozen_cell("", "").environment
+    world = use("environments", "analytic", {**world.params, "steps": 150})
+    trained = dataclasses.replace(small_cell(), environment=world)
+    graph: LayerGraph = build(trained.architecture).make(PolicyShape(3, 4, 4))
+    path = tmp_path / "policy.npz"
+    path.write_bytes(Policy(trained, 0, "r" * 64, normal_weights(graph, scale=0.0), head="categorical").to_bytes())
+    digest, _ = name_content(str(path), tmp_path)
+    cell = dataclasses.replace(
+        frozen_cell(str(path), digest, latency=Latency("constant", mean_s=0.001)), environment=world
+    )
+    program = build(cell.learner).make(RunBatch(cell, (0,)))
+    nought = np.zeros(4, np.float32)
+
+    def drawn(process: int) -> list[int]:
+        decide = program.runs[0]._policy.decider(process)
+        return [int(decide(nought).argmax()) for _ in range(12)]
+
+    assert drawn(0) == drawn(0) != drawn(1)
+    assert {1, 2, 3} <= set(drawn(0)[2:])  # two are spent before the run begins
+    assert min(run(cell, monkeypatch).runs[0].returns) > 0

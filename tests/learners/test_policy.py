@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from helpers.cells import interaction, small_cell
+from helpers.weights import normal_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,24 +23,12 @@ from rtbench.plugins import build, use
 from rtbench.seeds import episode_seed
 
 
-def random_parameters(graph, seed=0):
-    rng = np.random.default_rng(seed)
-    gates = {"linear": 1, "lstm": 4}
-    return {
-        layer.name: {
-            "weight": rng.normal(size=(graph.input_width(layer), gates[layer.op] * layer.width)).astype(np.float32) / 4,
-            "bias": rng.normal(size=gates[layer.op] * layer.width).astype(np.float32) / 4,
-        }
-        for layer in graph.layers
-    }
-
-
 def small_policy(arch=None, inter=None, env="InvertedPendulum-v4", **kwargs):
     cell = small_cell(env, {"width": 4, **(arch or {})}, inter)
     spec = build(cell.environment).spec()
     shape = PolicyShape(spec.observation_size, spec.action_size, 2 * spec.action_size)
     graph = build(cell.architecture).make(shape)
-    return Policy(cell, 3, "ab" * 32, random_parameters(graph), **kwargs)
+    return Policy(cell, 3, "ab" * 32, normal_weights(graph, scale=1 / 4), **kwargs)
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
@@ -250,7 +239,7 @@ LINEAR = [
 @given(st.integers(0, 2**31))
 def test_a_cut_is_a_pass_with_that_input_at_zero(params, seed) -> None:
     graph = graph_of(**params)
-    parameters = random_parameters(graph, seed)
+    parameters = normal_weights(graph, seed, 1 / 4)
     rng = np.random.default_rng(seed)
     observation, action = rng.normal(size=3).astype(np.float32), rng.normal(size=2).astype(np.float32)
     before = {name: {kind: value.copy() for kind, value in layer.items()} for name, layer in parameters.items()}
@@ -275,7 +264,7 @@ def test_which_edges_can_be_cut() -> None:
 
 def test_short_names() -> None:
     graph = graph_of(skips="to-action")
-    parameters = random_parameters(graph)
+    parameters = normal_weights(graph, scale=1 / 4)
     short, long = cut(graph, parameters, " obs -> policy "), cut(graph, parameters, "observation->head")
     np.testing.assert_array_equal(short["head"]["weight"], long["head"]["weight"])
     assert not long["head"]["weight"][:3].any()
@@ -294,7 +283,7 @@ def test_short_names() -> None:
 def test_a_cut_that_cannot_be_says_why_and_which_can(params, edge, words) -> None:
     graph = graph_of(**params)
     with pytest.raises(SuiteError, match=words) as caught:
-        cut(graph, random_parameters(graph), edge)
+        cut(graph, normal_weights(graph, scale=1 / 4), edge)
     assert list(caught.value.allowed) == cuttable(graph)
 
 
@@ -306,7 +295,7 @@ def test_what_is_no_edge(edge) -> None:
 
 def test_a_cut_lstm_loses_the_input_in_all_gates() -> None:
     graph = graph_of(lstm=True)
-    weight = cut(graph, random_parameters(graph), "layer1->layer2")["layer2"]["weight"]
+    weight = cut(graph, normal_weights(graph, scale=1 / 4), "layer1->layer2")["layer2"]["weight"]
     assert weight.shape == (8, 16)
     assert not weight[:4].any()
     assert weight[4:].all()

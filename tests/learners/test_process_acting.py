@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers.cells import interaction, small_cell
+from helpers.weights import drawn_weights
 
 from rtbench.learners.acting import actings
 from rtbench.parts import PolicyShape
@@ -40,13 +41,7 @@ def test_processes_have_memories_and_random_streams_of_their_own():
     cell = small_cell(arch={"width": 8, "dropout": 0.5}, inter=REPLICAS)
     graph = build(cell.architecture).make(PolicyShape(11, 3, 6))
     rng = np.random.default_rng(0)
-    parameters = {
-        layer.name: {
-            "weight": rng.normal(size=(graph.input_width(layer), layer.width)).astype(np.float32),
-            "bias": rng.normal(size=layer.width).astype(np.float32),
-        }
-        for layer in graph.layers
-    }
+    parameters = drawn_weights(graph, rng)
     observation, nothing = rng.normal(size=11).astype(np.float32), np.zeros(3, np.float32)
 
     def heads(index, ticks):

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.provenance import LATENCY, check_provenance
 from helpers.wall_worlds import NOTHING, RANDOM, STEP_NS, Counting, Telling, run_counting, state_of
 
 from rtbench.cell import Latency
 from rtbench.interaction.exploration import Exploration
 from rtbench.interaction.latency import LatencyModel
 from rtbench.interaction.timeline import NEVER
-from rtbench.realtime import Learning, ProcessFailed, Recording
+from rtbench.realtime import ProcessFailed
 from rtbench.realtime.engine import Limits
-from rtbench.realtime.recording import Stretch
 from rtbench.schedulers.base import SchedulerState
 
-LATENCY = LatencyModel(int(2.6 * STEP_NS))
 SCHEDULERS: list[tuple[str, int, dict[str, Any]]] = [
     ("one-process", 1, {}),
     ("sequential", 1, {}),
@@ -32,37 +27,6 @@ SCHEDULERS: list[tuple[str, int, dict[str, Any]]] = [
     *(("staggered-expected", processes, {}) for processes in (2, 3)),
     *(("staggered-slots", processes, {}) for processes in (1, 2, 3, 4)),
 ]
-
-
-def check_provenance(world: Counting, stretch: Stretch, first_step: int = 0) -> None:
-    """Each step of the stretch used what its timeline says; every inference is accounted for."""
-    line = stretch.timeline
-    applied = world.applied[first_step : first_step + line.steps]
-    counts: Counter[int] = Counter()
-    number = np.zeros(len(line.process), np.int64)
-    for index, process in enumerate(line.process.tolist()):
-        number[index] = counts[process]
-        counts[process] += 1
-    ahead: dict[int, int] = {}
-    for step, action in enumerate(applied):
-        source = int(line.source[step])
-        if source < 0:
-            assert action == (NOTHING,) * 5
-            continue
-        process, count, _, read_step, place = action
-        if line.random[source]:
-            assert action[0] == RANDOM
-            continue
-        assert (process, read_step, place) == (line.process[source], line.read_step[source], line.offset[step])
-        if not line.random.any():  # else some were not computed
-            ahead.setdefault(process, count - number[source])
-            assert count - number[source] == ahead[process]
-    assert (line.started_ns >= line.read_step * line.step_ns).all()
-    finished = line.finished_ns < NEVER
-    assert (line.finished_ns[finished] > line.started_ns[finished]).all()
-    registered = line.registered_ns < NEVER
-    assert (finished | ~registered).all()
-    assert (line.registered_ns[registered] <= line.steps * line.step_ns).all()
 
 
 @pytest.mark.parametrize(("name", "processes", "params"), SCHEDULERS)
@@ -218,146 +182,6 @@ def test_a_pipelines_tick_lasts_at_least_a_step() -> None:
     assert (np.diff(found.timeline.started_ns) >= STEP_NS).all()
 
 
-# ---- learning --------------------------------------------------------------------------------------------------------
-
-
-def add_one(parameters: Any, process: int) -> None:
-    parameters += 1
-    time.sleep(0.002)
-
-
-class Versioned(Telling):
-    """Answers the parameters it sees; refuses them if they are of two versions."""
-
-    def act(self, observation: Any, applied: Any) -> Any:
-        answer = super().act(observation, applied)
-        assert (self.parameters == self.parameters[0]).all(), "torn"
-        answer[4] = int(self.parameters[0])
-        return answer
-
-
-def versions(found: Recording, world: Counting) -> None:
-    """The parameters that decided an action are those of the version its inference notes."""
-    (stretch,) = found.stretches
-    for action, source in zip(world.applied, stretch.timeline.source.tolist(), strict=True):
-        if source >= 0:
-            assert action[4] == stretch.version[source]
-
-
-@pytest.mark.parametrize("learners", [1, 3])
-def test_learners_update_in_turn(learners: int) -> None:
-    world, found = run_counting(
-        state_of("async", 1),
-        make_actor=lambda process, parameters: Versioned(process, 1, parameters),
-        latency=LATENCY,
-        learning=Learning(np.zeros(30_000), add_one, learners),
-        steps=80,
-    )
-    updates = found.updates
-    count = len(updates.process)
-    assert count > learners
-    assert updates.process.tolist() == [u % learners for u in range(count)]
-    assert (updates.read <= np.arange(count)).all()
-    if learners == 1:
-        assert updates.read.tolist() == list(range(count))
-    assert (updates.finished_ns > updates.started_ns).all()
-    assert (np.diff(updates.finished_ns) > 0).all()
-    versions(found, world)  # each update adds one, whatever version it was computed from
-    assert (np.diff(found.stretches[0].version) >= 0).all()
-
-
-@pytest.mark.parametrize("order", ["infer-then-learn", "learn-then-infer"])
-def test_a_sequential_process_learns_itself(order: str) -> None:
-    world, found = run_counting(
-        state_of("sequential", 1, order=order),
-        make_actor=lambda process, parameters: Versioned(process, 1, parameters),
-        latency=LATENCY,
-        learning=Learning(np.zeros(8), add_one, 3),
-    )
-    (stretch,) = found.stretches
-    done = stretch.timeline.finished_ns < NEVER
-    assert set(found.updates.process.tolist()) == {0}
-    assert abs(len(found.updates.process) - len(done)) <= 1
-    assert found.updates.read.tolist() == list(range(len(found.updates.read)))
-    first = 0 if order == "infer-then-learn" else 1
-    for action, source in zip(world.applied, stretch.timeline.source.tolist(), strict=True):
-        assert source < 0 or action[4] == stretch.version[source] + first
-    assert stretch.version.tolist() == list(range(len(done)))
-    learnt = stretch.learning_ns > 0
-    assert learnt[:-1].all()
-
-
-# ---- the end ---------------------------------------------------------------------------------------------------------
-
-
-def left() -> tuple[list[str], list[str], int]:
-    """Processes, names of shared memory, open files."""
-    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return pids, sorted(map(str, Path("/dev/shm").iterdir())), len(list(Path("/proc/self/fd").iterdir()))
-
-
-class Failing(Telling):
-    def act(self, observation: Any, applied: Any) -> Any:
-        if self.count == 2 and self.process == 1:
-            raise ArithmeticError("the third inference of process 1")
-        return super().act(observation, applied)
-
-
-class Dying(Telling):
-    def act(self, observation: Any, applied: Any) -> Any:
-        if self.count == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().act(observation, applied)
-
-
-def failing_update(parameters: Any, process: int) -> None:
-    raise ArithmeticError("no gradient")
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ({"make_actor": lambda process, _: Failing(process)}, "inference process 1 raised ArithmeticError: the third"),
-        ({"make_actor": lambda process, _: Dying(process)}, r"inference process \d was killed by signal 9"),
-        ({"make_actor": lambda process, _: 1 / 0}, r"inference process \d raised ZeroDivisionError"),
-        ({"learning": Learning(np.zeros(2), failing_update)}, "learner process 0 raised ArithmeticError: no gradient"),
-        (
-            {"make_actor": lambda process, _: Telling(process, 2)},
-            r"inference process \d raised RtbenchError: the policy's action is int64 of shape \(2, 5\)",
-        ),
-    ],
-)
-def test_a_process_that_fails_ends_the_run_and_leaves_nothing(more: dict[str, Any], words: str) -> None:
-    run_counting(state_of("async", 1), steps=2)  # what Python opens once for all is open now
-    before = left()
-    with pytest.raises(ProcessFailed, match=words):
-        run_counting(state_of("staggered-max", 3), 3, steps=2_000, latency=LATENCY, **more)
-    assert left() == before
-
-
-def test_nothing_is_left_after_a_success() -> None:
-    run_counting(state_of("staggered-max", 2), 2, steps=5)
-    before = left()
-    run_counting(state_of("staggered-max", 2), 2, steps=5)
-    assert left() == before
-    assert before[0] == []
-
-
-def test_a_policy_that_never_returns_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench.realtime.engine.PATIENCE_S", 0.2)
-
-    class Endless(Telling):
-        def act(self, observation: Any, applied: Any) -> Any:
-            signal.pause()
-
-    with pytest.raises(ProcessFailed, match="inference process 0 did not come back"):
-        run_counting(state_of("async", 1), make_actor=lambda process, _: Endless(process), steps=5, warm_up=0)
-    monkeypatch.setattr("rtbench.realtime.engine.READY_S", 0.2)
-    with pytest.raises(ProcessFailed, match=r"inference process 0 was not ready after 0\.2 s"):
-        run_counting(state_of("async", 1), make_actor=lambda process, _: Endless(process), steps=5)
-    assert left()[0] == []
-
-
 def test_a_cold_first_inference_is_over_before_the_run_begins() -> None:
     class Cold(Telling):
         def act(self, observation: Any, applied: Any) -> Any:
@@ -406,95 +230,3 @@ def test_a_chunk_of_another_length_is_told_what_is_expected() -> None:
 
     with pytest.raises(ProcessFailed, match=r"expected 3 actions: a tuple of them, or an array of shape \(3, …\)"):
         run_counting(state_of("chunked", 1, actions=3), make_actor=lambda process, _: Stacked(process, 2))
-
-
-class Stalling(Counting):
-    """Blocks for 10.5 steps in its sixth."""
-
-    def step(self, action: Any) -> tuple[float, bool]:
-        if len(self.applied) == 5:
-            time.sleep(10.5 * STEP_NS / 1e9)
-        return super().step(action)
-
-
-def test_hardware_gives_up_the_steps_that_it_missed() -> None:
-    scheduler = state_of("staggered-max", 2)
-    world, found = run_counting(scheduler, 2, world=Stalling(), latency=LATENCY, steps=40, skips=True)
-    (stretch,) = found.stretches
-    line, skipped = stretch.timeline, list(stretch.skipped)
-    assert line.steps == 40 == len(world.applied) + len(skipped)
-    assert len(skipped) >= 10
-    assert (line.source[skipped] < 0).all()
-    taken = [step for step in range(40) if step not in skipped]
-    for step, action in zip(taken, world.applied, strict=True):
-        source = int(line.source[step])
-        assert action[0] == (NOTHING if source < 0 else line.process[source])
-    assert (stretch.lateness_ns[taken] < STEP_NS).all(), "none begins when the next one should"
-    assert not set(line.apply_step.tolist()) & set(skipped), "what came meanwhile is looked at by the next one taken"
-    summary = found.summary()
-    assert summary.skipped_steps == len(skipped)
-    assert summary.lateness.missed_share >= len(skipped) / 40
-    after = ~line.startup
-    assert summary.inaction_share == pytest.approx((line.source < 0)[after].mean())
-
-
-def test_a_simulated_world_takes_every_step() -> None:
-    world, found = run_counting(state_of("staggered-max", 2), 2, world=Stalling(), latency=LATENCY, steps=40)
-    assert len(world.applied) == 40
-    assert found.stretches[0].skipped == ()
-    assert (found.stretches[0].lateness_ns[6:14] > STEP_NS).all()
-
-
-def test_what_was_seen_before_a_process_failed_is_kept() -> None:
-    world = Counting(episode_steps=7)
-    with pytest.raises(ProcessFailed) as caught:
-        run_counting(
-            state_of("staggered-max", 3),
-            3,
-            world=world,
-            steps=2_000,
-            latency=LATENCY,
-            make_actor=lambda process, _: Failing(process),
-            warm_up=0,
-        )
-    found = caught.value.recording
-    assert found is not None
-    (stretch,) = found.stretches
-    line = stretch.timeline
-    assert 0 < line.steps == len(stretch.rewards) == len(world.applied) < 2_000
-    assert (line.source >= 0).any()
-    for step, action in enumerate(world.applied):
-        source = int(line.source[step])
-        if source < 0:
-            assert action[0] == NOTHING
-        else:
-            assert (action[0], action[3]) == (line.process[source], line.read_step[source])
-    assert found.summary().steps == line.steps
-
-
-def test_an_environment_that_raises_ends_the_run() -> None:
-    class Broken(Counting):
-        def step(self, action: Any) -> tuple[float, bool]:
-            if self.step_of_stretch == 7:
-                raise OSError("the arm does not answer")
-            return super().step(action)
-
-    with pytest.raises(OSError, match="the arm does not answer"):
-        run_counting(state_of("staggered-max", 2), 2, world=Broken(), latency=LATENCY)
-    assert left()[0] == []
-
-
-def test_a_run_that_lateness_spoils_says_so() -> None:
-    class Heavy(Counting):
-        def step(self, action: Any) -> tuple[float, bool]:
-            time.sleep(1.5 * STEP_NS / 1e9)
-            return super().step(action)
-
-    _, found = run_counting(state_of("async", 1), world=Heavy(), steps=20)
-    strict = Recording(found.stretches, 1, True, found.tolerance_ns, 0.02)
-    assert found.tolerance_ns == STEP_NS // 10
-    assert found.spoiled is None, "all steps may be late where that was asked for"
-    assert strict.lateness.missed_share >= 18 / 20
-    assert strict.spoiled is not None
-    assert "began more than 0.4 ms late (at most 2.0% may)" in strict.spoiled
-    assert strict.summary().spoiled == strict.spoiled

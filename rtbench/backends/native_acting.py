@@ -1,0 +1,79 @@
+"""Acting by the C code of `native.c`."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rtbench.backends.frames import Array, FrameActing
+from rtbench.backends.native_library import library
+from rtbench.backends.native_program import Program
+from rtbench.backends.weights import Weights
+from rtbench.errors import RtbenchError
+from rtbench.graph import LayerGraph
+
+
+class NativeActing(FrameActing):
+    """One C call per tick, which lets other Python threads run; threads of its own start at the first tick."""
+
+    def __init__(
+        self,
+        graph: LayerGraph,
+        parameters: Mapping[str, Any],
+        execution: str,
+        delta: float,
+        start: str,
+        seed: int,
+        batch: int,
+        *,
+        fixed: bool,
+        half: bool,
+        threads: int = 1,
+        pin: bool = False,
+        spin_ns: int = 0,
+    ) -> None:
+        super().__init__(graph, parameters, execution, delta, start, seed, batch)
+        self._library = library()
+        in_place = not (fixed or half) and all(map(_readable, parameters.values()))
+        self._weights = None if in_place else Weights(parameters, fixed=fixed)
+        self._parameters = parameters
+        how: dict[str, Any] = {"threads": threads, "arena": not in_place, "half": half, "spin_ns": spin_ns, "pin": pin}
+        self._program = Program(self.layout, self._arrays, self.frames, self.kept, **how)
+        self._handle = self._library.rtbench_open(self._program.address)
+        if not self._handle:
+            raise RtbenchError("no memory", place="backend native")
+        # the program's tables must live until its threads have ended
+        weakref.finalize(self, _close, self._library, self._handle, self._program)
+
+    def _arrays(self, layer: str) -> tuple[Array, Array]:
+        if self._weights:
+            return self._weights.taken[layer]
+        found = self._parameters[layer]
+        return np.asarray(found["weight"]), np.asarray(found["bias"])
+
+    def refresh(self) -> None:
+        """Take the parameters as they are now."""
+        if self._weights:
+            self._weights.take()
+        self._program.pack()
+
+    def advance(self, slot: int) -> None:
+        """The C function; RtbenchError if its threads cannot be started."""
+        if self._weights and self._weights.changed():
+            self._program.pack()
+        if self._library.rtbench_tick(self._handle, slot):
+            raise RtbenchError("the system starts no further thread", place="backend threads")
+
+
+def _readable(layer: Mapping[str, Any]) -> bool:
+    """Whether C can read a layer's arrays where they lie."""
+    arrays = [np.asarray(layer[kind]) for kind in ("weight", "bias")]
+    return all(array.dtype == np.float32 and array.flags.c_contiguous for array in arrays)
+
+
+def _close(library: Any, handle: int, program: Program) -> None:
+    library.rtbench_close(handle)
+    del program

@@ -1,0 +1,146 @@
+"""The training program of learners of action values: every run acts in its own world and learns beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rtbench.errors import RtbenchError
+from rtbench.learners.acting import actings
+from rtbench.learners.base import Outcome
+from rtbench.learners.dqn_trainer import Trainer
+from rtbench.learners.evaluation import Evaluation
+from rtbench.learners.loop import Loop
+from rtbench.learners.policy import HEADS, Policy, graph_columns
+from rtbench.plugins import build
+
+if TYPE_CHECKING:
+    from rtbench.cell import RunBatch
+    from rtbench.learners.dqn import Params
+    from rtbench.parts import EnvironmentSpec
+
+_STRIDE_STEPS = 32
+"""Environment steps of one `advance` at most."""
+
+
+class DQNProgram:
+    """Trains; one `advance` is some environment steps of every run with their updates, or one evaluation episode."""
+
+    def __init__(self, batch: RunBatch, params: Params) -> None:
+        self._batch, self._cell = batch, batch.cell
+        spec = build(batch.cell.environment).spec()
+        check_discrete(spec, batch.cell.learner.name)
+        self.trainers = [Trainer(batch.cell, spec, params, seed) for seed in batch.seeds]
+        self.evaluation = Evaluation(batch.cell.budget, [self._evaluating(each, spec) for each in self.trainers])
+
+    def _evaluating(self, trainer: Trainer, spec: EnvironmentSpec) -> Loop:
+        return Loop(
+            self._cell,
+            trainer.network.graph,
+            actings(self._cell, trainer.network.graph, trainer.network.greedy, "zero", trainer.seed, "evaluate"),
+            HEADS[trainer.head].decide,
+            seed=trainer.seed,
+            phase="evaluate",
+            spec=spec,
+            bootstraps=False,
+        )
+
+    # ---- running ---------------------------------------------------------------------------------------------------
+
+    @property
+    def done_units(self) -> int:
+        """Units of the budget behind it."""
+        return min(trainer.done_units for trainer in self.trainers)
+
+    @property
+    def total_units(self) -> int:
+        """Units of the budget in all."""
+        return self._cell.budget.steps
+
+    @property
+    def done(self) -> bool:
+        """True when the final evaluation is over."""
+        return self.evaluation.done
+
+    def advance(self) -> None:
+        """Some environment steps, or one evaluation episode of one run."""
+        before = self.done_units
+        if self.evaluation.running:
+            self.evaluation.advance(before)
+        elif before >= self.total_units:
+            self.evaluation.advance_final()
+        else:
+            self._train(before)
+
+    def _train(self, before: int) -> None:
+        every = self._cell.budget.eval_every
+        goal = min(self.total_units, (before // every + 1) * every)
+        for trainer in self.trainers:
+            for _ in range(_STRIDE_STEPS):
+                if trainer.done_units >= goal:
+                    break
+                trainer.advance()
+        if self.done_units == goal:
+            for trainer in self.trainers:
+                trainer.network.refresh(noisy=False)
+            self.evaluation.after(goal)
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    def metrics(self) -> list[dict[str, float]]:
+        """The evaluation return of every curve point since the last call."""
+        return self.evaluation.metrics()
+
+    def outcomes(self) -> list[Outcome]:
+        """The outcome of every run."""
+        found = []
+        for run, trainer in enumerate(self.trainers):
+            columns = {
+                **graph_columns(trainer.network.graph, self._cell.interaction),
+                "parameters": trainer.network.parameter_count,
+            }
+            extras = trainer.extras() | self.evaluation.extras(run)
+            found.append(Outcome({**self.evaluation.columns(run), **trainer.columns(), **columns}, extras))
+        return found
+
+    def policies(self, run_ids: Sequence[str]) -> list[Policy]:
+        """What every run has learnt, without noise."""
+        for trainer in self.trainers:
+            trainer.network.refresh(noisy=False)
+        return [
+            Policy(self._cell, trainer.seed, run_id, trainer.network.greedy, trainer.head, "zero")
+            for trainer, run_id in zip(self.trainers, run_ids, strict=True)
+        ]
+
+    # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Every run's trainer, the curves."""
+        return {"trainers": [trainer.state() for trainer in self.trainers], "evaluation": self.evaluation.state()}
+
+    def appended(self) -> dict[str, Any]:
+        """What every replay has gained since the last call."""
+        gained = [trainer.experience.appended() for trainer in self.trainers]
+        return {"replays": gained, "spent": min(trainer.experience.spent for trainer in self.trainers)}
+
+    def restore(self, state: dict[str, Any], segments: Iterable[dict[str, Any]]) -> None:
+        """Back to a state, in place; one segment at a time is looked at."""
+        for segment in segments:
+            for trainer, gained in zip(self.trainers, segment["replays"], strict=True):
+                trainer.experience.absorb(gained)
+        for trainer, saved in zip(self.trainers, state["trainers"], strict=True):
+            trainer.restore(saved)
+        self.evaluation.restore(state["evaluation"])
+
+
+def check_discrete(spec: EnvironmentSpec, learner: str) -> None:
+    """RtbenchError unless actions are discrete."""
+    if spec.continuous:
+        raise RtbenchError("this environment's actions are continuous", place=f"learner {learner}", given="continuous")
+
+
+def mean_or_none(values: Sequence[float]) -> float | None:
+    """The mean, None of nothing."""
+    return float(np.mean(values)) if values else None
