@@ -45,7 +45,15 @@ class FrameActing(ABC):
         plain = NumPyArithmetic(parameters)
         self._arithmetic: Arithmetic[Array] = Dropping(plain, self._rng, _same, batch) if self._rng else plain
         self._slot, self._begun = 0, False
-        self._shape = (batch, -1) if batch > 1 else (-1,)
+        places = self.layout
+        self._observations = self._views(places.observation.offset, places.observation.width)
+        self._actions = self._views(places.action.offset, places.action.width)
+        self._heads = self._views(places.head.offset, places.head.layer.width)
+
+    def _views(self, offset: int, width: int) -> list[Array]:
+        """A node in every frame [batch, width], or [width] without a batch: made once, as a tick may take 5 µs."""
+        found = [self.frames[:, slot, offset : offset + width] for slot in range(self.layout.depth)]
+        return found if self._batch > 1 else [view[0] for view in found]
 
     @abstractmethod
     def advance(self, slot: int) -> None:
@@ -79,14 +87,14 @@ class FrameActing(ABC):
 
     def tick(self, observation: Array, action: Array) -> Array:
         """One tick; the head's value is a copy."""
-        seen, done = self.layout.observation, self.layout.action
         before, slot = self._slot, (self._slot + 1) % self.layout.depth
-        self.frames[:, slot, seen.offset : seen.offset + seen.width] = observation
-        told = before if self._instant else slot
-        if self._instant:  # what is being decided stands there at the next tick
-            self.frames[:, slot, done.offset : done.offset + done.width] = 0
-        if self._begun or not self._instant:
-            self.frames[:, told, done.offset : done.offset + done.width] = action
+        self._observations[slot][...] = observation
+        if not self._instant:
+            self._actions[slot][...] = action
+        else:  # what is being decided stands there at the next tick
+            self._actions[slot][...] = 0
+            if self._begun:
+                self._actions[before][...] = action
         if self.kept is not None:
             self._drop(self.kept)
         self.advance(slot)
@@ -103,9 +111,7 @@ class FrameActing(ABC):
                 kept[:, place.offset : place.offset + layer.width] = drawn / (1 - layer.dropout)
 
     def _head(self, slot: int) -> Array:
-        head = self.layout.head
-        found: Array = self.frames[:, slot, head.offset : head.offset + head.layer.width].copy()
-        return found.reshape(self._shape)
+        return self._heads[slot].copy()
 
     def state(self) -> dict[str, Any]:
         """Frames, newest first, whether a tick has been since the restart, and dropout's stream."""

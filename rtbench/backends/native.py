@@ -69,7 +69,7 @@ class ThreadsParams:
     threads: int = param(2, unit="threads", doc="that share every tick, the caller's among them")
     dtype: Dtype = param("fp32", doc=DTYPE)
     pin: bool = param(
-        True, doc="keep every thread on a core of its own, the caller's too; for one acting on the machine"
+        True, doc="keep every thread on a core of its own, and the caller off theirs; for one acting on the machine"
     )
     spin_us: float = param(50.0, unit="µs", doc="how long a thread waits awake for the next tick before it sleeps")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,20 +40,14 @@ class NativeActing(FrameActing):
         self._library = library()
         in_place = not (fixed or half) and all(map(_readable, parameters.values()))
         self._weights = None if in_place else Weights(parameters, fixed=fixed)
-        self._parameters = parameters
+        arrays = partial(_taken, self._weights) if self._weights else partial(_in_place, parameters)
         how: dict[str, Any] = {"threads": threads, "arena": not in_place, "half": half, "spin_ns": spin_ns, "pin": pin}
-        self._program = Program(self.layout, self._arrays, self.frames, self.kept, **how)
+        self._program = Program(self.layout, arrays, self.frames, self.kept, **how)
         self._handle = self._library.rtbench_open(self._program.address)
         if not self._handle:
             raise RtbenchError("no memory", place="backend native")
-        # the program's tables must live until its threads have ended
+        # the program's tables must live until its threads have ended; they do not hold the acting itself
         weakref.finalize(self, _close, self._library, self._handle, self._program)
-
-    def _arrays(self, layer: str) -> tuple[Array, Array]:
-        if self._weights:
-            return self._weights.taken[layer]
-        found = self._parameters[layer]
-        return np.asarray(found["weight"]), np.asarray(found["bias"])
 
     def refresh(self) -> None:
         """Take the parameters as they are now."""
@@ -72,6 +67,14 @@ def _readable(layer: Mapping[str, Any]) -> bool:
     """Whether C can read a layer's arrays where they lie."""
     arrays = [np.asarray(layer[kind]) for kind in ("weight", "bias")]
     return all(array.dtype == np.float32 and array.flags.c_contiguous for array in arrays)
+
+
+def _taken(weights: Weights, layer: str) -> tuple[Array, Array]:
+    return weights.taken[layer]
+
+
+def _in_place(parameters: Mapping[str, Any], layer: str) -> tuple[Array, Array]:
+    return np.asarray(parameters[layer]["weight"]), np.asarray(parameters[layer]["bias"])
 
 
 def _close(library: Any, handle: int, program: Program) -> None:

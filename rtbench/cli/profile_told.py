@@ -78,6 +78,7 @@ def _columns(group: ProfileGroup) -> dict[str, Any]:
 
 
 def show(saved: Sequence[Saved], refused: Iterable[Refused], machine: dict[str, str], how: Measurement) -> None:
+    """The table, the conditions, what could not be measured, where the files are and how they are used."""
     table(
         (
             *("architecture", "layers × width", "backend", "execution", "batch", "threads"),

@@ -154,7 +154,7 @@ def _end(
     json: bool,
 ) -> None:
     """The last words of a run: JSON, or the table, what failed, what to do next."""
-    from rtbench.cli.results import report
+    from rtbench.cli.report import report
 
     chosen = f" --profile {profile}" if profile != "paper" else ""
     if json:

@@ -27,7 +27,7 @@ def simulate(
         str,
         typer.Option(
             help="Time of one inference: 40ms, uniform:30ms:50ms, lognormal:40ms:0.1 (mean, cv), "
-            "mixture:0.9:40ms:0.1:1ms (shares) or profile:FILE."
+            "mixture:0.9:40ms:0.1:1ms (shares) or profile:FILE (a shipped one: profile:rtbench:NAME)."
         ),
     ],
     step: Annotated[str, typer.Option(help="Duration of one environment step, 20ms, or its frequency, 50hz.")],

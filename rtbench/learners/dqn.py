@@ -139,8 +139,8 @@ def _learning_refusal(cell: Cell) -> str | None:
             return f"{name} on the wall clock learns through resets: on_reset = 'continue'"
         if p["learning"] == "parallel" or met.scheduler.name == "sequential":
             return f"{name} on the wall clock has learner processes of its own (round-robin), beside inference"
-        if cell.precision != "fp32":
-            return f"{name} on the wall clock trains in fp32"
+        if cell.precision != "fp32" or p["prioritised"]:
+            return f"{name} on the wall clock trains in fp32 and draws uniformly: prioritised = false"
         return wall_refusal(cell)
     if p["learners"] > 1 and p["learning"] == "round-robin" and met.learning is None:
         return f"{name}: {p['learners']} learners in turn need `learning`, the time of one update, in the interaction"

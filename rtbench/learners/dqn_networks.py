@@ -106,8 +106,7 @@ class QNetwork:
         self.draw()
         self._apart = [name for name, block in self.blocks.items() if block.spread is not None]
         self._apart += [graph.head.name] if dueling else []
-        self.exploring = self._arrays(noisy=True)
-        self.greedy = self.exploring if noise is None else self._arrays(noisy=False)
+        self._make_arrays()
 
     def _hidden(self) -> list[str]:
         if not self._dueling:
@@ -127,6 +126,25 @@ class QNetwork:
     def parameter_count(self) -> int:
         """Numbers that are trained."""
         return sum(tensor.numel() for tensor in self.tensors)
+
+    def bind(self, memory: NDArray[np.float32]) -> None:
+        """Let the tensors lie in one array [parameters], whose numbers they take over, and acting read it."""
+        begin, bound = 0, []
+        for tensor in self.tensors:
+            found = torch.from_numpy(memory[begin : begin + tensor.numel()]).view(tensor.shape)
+            bound.append(found.requires_grad_())
+            begin += tensor.numel()
+        self.tensors = bound
+        self._make_arrays()
+
+    def flat(self) -> NDArray[np.float32]:
+        """All that is trained in one array [parameters], a copy."""
+        return torch.cat([tensor.detach().flatten() for tensor in self.tensors]).numpy()
+
+    def _make_arrays(self) -> None:
+        noisy = any(block.spread is not None for block in self.blocks.values())
+        self.exploring = self._arrays(noisy=True)
+        self.greedy = self._arrays(noisy=False) if noisy else self.exploring
 
     # ---- from what is trained to the graph's parameters -------------------------------------------------------------
 

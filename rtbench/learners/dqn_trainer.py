@@ -46,7 +46,7 @@ class Trainer:
         self.network = network_of(cell, spec, p, torch.Generator().manual_seed(derive(seed, "network")))
         layers = len(self.network.graph.layers)
         self._step_ns = timing(cell.interaction, layers, spec.step_s).step_ns
-        self.experience = new_experience(cell, spec, p, layers)
+        self.experience = Experience(spec, **experience_sizes(cell, spec, p, layers))
         noise = torch.Generator().manual_seed(derive(seed, "target noise"))
         self.updates = Updates(self.network, p, self.experience, generator(seed, "dqn"), noise)
         self._acting = actings(cell, self.network.graph, self.network.exploring, "zero", seed, "train")
@@ -196,23 +196,25 @@ def published_period(cell: Cell, spec: EnvironmentSpec) -> int:
     return max(1, round(found or 1))
 
 
-def new_experience(cell: Cell, spec: EnvironmentSpec, p: Params, layers: int) -> Experience:
-    """Room for `replay_size` environment steps and the inferences that come with them.
+def experience_sizes(cell: Cell, spec: EnvironmentSpec, p: Params, layers: int) -> dict[str, Any]:
+    """Room for `replay_size` environment steps and the inferences that come with them, and how it is discounted.
 
-    How many those are is read off a stretch of the interaction's own timeline; where exploring is quicker than
-    inference there is at most one per process and step, and the slack is for that.
+    How many inferences those are is read off a stretch of the interaction's own timeline; where exploring is quicker
+    than inference there is at most one per process and step, and the slack is for that.
     """
-    timeline = timeline_of(cell.interaction, layers, spec.step_s, _PROBE_STEPS, 0, "replay size")
-    per_step = max(1.0, len(timeline.started_ns) / timeline.steps)
+    virtual = cell.interaction.latency is not None or cell.interaction.clock == "virtual"
+    per_step = 1.0
+    if virtual:
+        timeline = timeline_of(cell.interaction, layers, spec.step_s, _PROBE_STEPS, 0, "replay size")
+        per_step = max(1.0, len(timeline.started_ns) / timeline.steps)
     kept = min(p.replay_size, cell.budget.steps) if cell.budget.unit == "env_steps" else p.replay_size
     rows = kept + _SPARE
     period = published_period(cell, spec)
-    return Experience(
-        spec,
-        decisions=ceil(rows * _SLACK * per_step) + _SPARE,
-        rows=rows,
-        gamma_decision=1.0 if period == 1 else p.gamma,
-        gamma_step=p.gamma if period == 1 else 1.0,
-        ahead=Ahead(p.n_steps, p.bootstrap_observation == "fresh"),
-        priority=Priority(p.priority_exponent, p.importance_exponent) if p.prioritised else None,
-    )
+    return {
+        "decisions": ceil(rows * _SLACK * per_step) + _SPARE,
+        "rows": rows,
+        "gamma_decision": 1.0 if period == 1 else p.gamma,
+        "gamma_step": p.gamma if period == 1 else 1.0,
+        "ahead": Ahead(p.n_steps, p.bootstrap_observation == "fresh"),
+        "priority": Priority(p.priority_exponent, p.importance_exponent) if p.prioritised else None,
+    }

@@ -123,7 +123,7 @@ class Experience(Replay):
         returns, discounts, last = self.reward[at].copy(), self.discount[at].copy(), self.next[at] % self._decisions
         for _ in range(self._ahead.decisions - 1):
             # Beyond a terminal state the discount is 0; an unfinished decision is as far as can be looked.
-            known = self.next[last] != NONE
+            known = (self.next[last] != NONE) & (self.next[last] < self.decision_count)
             returns += np.where(known, discounts * self.reward[last], 0)
             discounts *= np.where(known, self.discount[last], 1)
             last = np.where(known, self.next[last] % self._decisions, last)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtbench.interaction.timing import chunk_of, draws, graph_execution
+from rtbench.learners.backs import Backs
 from rtbench.learners.episodes import Episodes
 from rtbench.learners.known_answers import ANSWERS, Situation, Tries, expected_loss, random_loss, right
 from rtbench.learners.known_pattern import Pattern, instant_pattern, pattern, without_age
@@ -73,11 +74,9 @@ class Mind:
         self._cell, self._world, self._spec = cell, environment.params, environment.spec()
         self._answer, self._tries = ANSWERS[policy, self._world.id], policy == "trying"
         met = cell.interaction
-        execution, delta = graph_execution(met), met.delta or 1
-        head = graph.lags(execution, delta).head
-        self._back = min(age - head for age, _ in graph.ages(execution, delta))
+        self._back = Backs.of(graph, met, "hold").newest
         self._rows = chunk_of(met)
-        self._at_once = execution == "instant"
+        self._at_once = graph_execution(met) == "instant"
         self._chunk = 1 if self._at_once else self._rows
         default = build(met.default_policy)
         self._holds = default.holds

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rtbench.interaction.timing import graph_execution
 from rtbench.learners.actions import Actions, Array
+from rtbench.learners.backs import Backs
 from rtbench.learners.recorder import Drawing, Recorder, Silence, Wanted
 from rtbench.learners.schedule import Schedule
 from rtbench.learners.tally import Tally
@@ -73,13 +74,9 @@ class Loop:
         self._seed, self._phase = seed, phase
         self._rng = generator(seed, phase, "default policy")
         self._random_rng = generator(seed, phase, "random actions")
-        execution, delta = graph_execution(interaction), interaction.delta or 1
-        self._at_once = execution == "instant"
-        head = graph.lags(execution, delta).head
-        ages = [age - head for age, _ in graph.ages(execution, delta)]
-        self._newest_back, self._oldest_back = min(ages), max(ages)
-        self._blind_start, self._bootstraps = start == "zero", bootstraps
-        self._held_start = first_action and not self._blind_start
+        self._at_once = graph_execution(interaction) == "instant"
+        self._backs, self._bootstraps = Backs.of(graph, interaction, start), bootstraps
+        self._held_start = first_action and not self._backs.blind
         self._schedule = Schedule(cell, len(graph.layers), self.spec, seed, phase, epsilon)
         self._chunk = self._schedule.chunk
         self.tally = Tally()
@@ -299,10 +296,10 @@ class Loop:
         `hold` they rest on the first.
         """
         process, tick = self._made[self._source]
-        if self._blind_start and tick < self._newest_back:
+        if self._backs.blind and tick < self._backs.newest:
             return
         reads = self._reads[process]
-        for back, counts in ((self._newest_back, self.tally.newest), (self._oldest_back, self.tally.oldest)):
+        for back, counts in ((self._backs.newest, self.tally.newest), (self._backs.oldest, self.tally.oldest)):
             counts[self._step - reads[max(0, tick - back)]] += 1
 
     def _bootstrap(self) -> int:

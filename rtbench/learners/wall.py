@@ -20,9 +20,10 @@ from rtbench.interaction.latency import LatencyModel
 from rtbench.interaction.timeline import nearest_rank
 from rtbench.interaction.timing import exploration_of, timing
 from rtbench.learners.actions import Actions
+from rtbench.learners.backs import Backs
 from rtbench.learners.episodes import Episodes
 from rtbench.learners.tally import Tally
-from rtbench.learners.wall_tally import Backs, count
+from rtbench.learners.wall_tally import count
 from rtbench.plugins import build
 from rtbench.realtime.alone import alone
 from rtbench.realtime.crew import Crew, Tell

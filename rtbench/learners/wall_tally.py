@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtbench.interaction.timing import graph_execution
+from rtbench.learners.backs import Backs
 from rtbench.learners.tally import Tally
 
 if TYPE_CHECKING:
-    from rtbench.cell import Interaction
-    from rtbench.graph import LayerGraph
     from rtbench.realtime.recording import Stretch
-
-
-@dataclass(frozen=True)
-class Backs:
-    """How many ticks back the newest and the oldest observation behind an action lie; `blind`: a `zero` start, under
-    which a process's first actions of an episode rest on no observation yet."""
-
-    newest: int
-    oldest: int
-    blind: bool
-
-    @classmethod
-    def of(cls, graph: LayerGraph, interaction: Interaction, start: str) -> Backs:
-        """Those of a graph under an interaction."""
-        execution, delta = graph_execution(interaction), interaction.delta or 1
-        head = graph.lags(execution, delta).head
-        ages = [age - head for age, _ in graph.ages(execution, delta)]
-        return cls(min(ages), max(ages), start == "zero")
 
 
 def count(tally: Tally, stretch: Stretch, backs: Backs, *, holds: bool) -> list[float]:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rtbench.graph import Layer, LayerGraph, Read, Term
+from rtbench.graph import Convolution, Layer, LayerGraph, Read, Term
 
 Array: TypeAlias = NDArray[Any]
 Weights: TypeAlias = Mapping[str, tuple[Array, Array]]
@@ -149,23 +149,27 @@ class ContinuousTime:
         return found.ravel()
 
     def _convolution(self, layer: Layer, blocks: list[Array]) -> Array:
-        """Pixel by pixel: the sum over kernel rows, kernel columns and channels, zeros outside the image."""
-        how, shape = layer.convolution, layer.shape
-        assert how is not None and shape is not None  # noqa: PT018 - one fact
-        height, width, outputs = shape
-        shapes = [term.pool or self._shape(term.reads[0].source)[:2] for term in layer.inputs]
-        image = np.concatenate([b.reshape(*size, -1) for b, size in zip(blocks, shapes, strict=True)], axis=2)
+        """Pixel by pixel: the sum over kernel rows, kernel columns and channels, zeros outside the image.
+
+        Then the maxima of windows, what is added, the activation.
+        """
+        how, size = layer.convolution, layer.image
+        if how is None or size is None:
+            raise ValueError(f"{layer.name} is no convolution")
+        image = np.concatenate([block.reshape(*size, -1) for block in blocks[: len(layer.weighted)]], axis=2)
+        image = np.maximum(image, 0) if layer.rectifies else image
         weight, bias = self.weights[layer.name]
-        kernel = weight.reshape(how.kernel, how.kernel, image.shape[2], outputs)
-        found = np.zeros((height, width, outputs))
-        for i in range(height):
-            for j in range(width):
-                top, left = i * how.stride - how.padding, j * how.stride - how.padding
-                seen = image[max(0, top) : top + how.kernel, max(0, left) : left + how.kernel]
-                begin = max(0, -top), max(0, -left)
-                used = kernel[begin[0] : begin[0] + seen.shape[0], begin[1] : begin[1] + seen.shape[1]]
-                found[i, j] = np.maximum(np.tensordot(seen, used, 3) + bias, 0)
-        return found.ravel()
+        kernel = weight.reshape(how.kernel, how.kernel, image.shape[2], -1)
+        found = np.zeros((how.size(size[0]), how.size(size[1]), kernel.shape[3]))
+        for i, j in np.ndindex(*found.shape[:2]):
+            top, left = i * how.stride - how.padding, j * how.stride - how.padding
+            seen = image[max(0, top) : top + how.kernel, max(0, left) : left + how.kernel]
+            begin = max(0, -top), max(0, -left)
+            used = kernel[begin[0] : begin[0] + seen.shape[0], begin[1] : begin[1] + seen.shape[1]]
+            found[i, j] = np.tensordot(seen, used, 3) + bias
+        value: Array = (_windowed(found, layer.pool) if layer.pool else found).ravel()
+        value = value + blocks[-1] if layer.residual else value
+        return np.maximum(value, 0) if layer.activation == "relu" else value
 
     def _arithmetic(self, layer: Layer, blocks: list[Array]) -> Array:
         weight, bias = self.weights[layer.name]
@@ -196,6 +200,16 @@ class ContinuousTime:
 
             done[layer.name] = self._evaluated(layer, seen)
         return done
+
+
+def _windowed(image: Array, how: Convolution) -> Array:
+    """The maximum of every window of an image [height, width, channels]."""
+    height, width = how.size(image.shape[0]), how.size(image.shape[1])
+    found = np.zeros((height, width, image.shape[2]))
+    for i, j in np.ndindex(height, width):
+        rows, columns = (slice(at * how.stride, at * how.stride + how.kernel) for at in (i, j))
+        found[i, j] = image[rows, columns].max(axis=(0, 1))
+    return found
 
 
 def _sigmoid(x: Array) -> Array:

@@ -11,14 +11,32 @@ from rtbench import plugins
 from rtbench.cell import Budget, Latency
 from rtbench.parts import PolicyShape
 from rtbench.testing import samples
+from rtbench.testing.backends import GRAPHS
 from rtbench.testing.base import Conformance
 from rtbench.testing.discovery import plain_class
 from rtbench.testing.latencies import LatencyConformance
 
 VECTOR = PolicyShape(5, 2, 4)
 IMAGE = PolicyShape(6 * 6 * 2, 3, 3, (6, 6, 2))
+WALL = samples.interaction("sequential", 0.0, clock="wall")
 EPISODES = Budget(steps=3, unit="episodes", eval_every=3, eval_episodes=1, final_eval_episodes=2)
 STEPS = Budget(steps=400, unit="env_steps", eval_every=400, eval_episodes=1, final_eval_episodes=2)
+
+RUNS = (("pipelined", 1.0),)
+"""Fewer, for a network that takes long to be simulated pixel by pixel."""
+TIMES = "it measures times, which are never the same twice"
+MEASURING = dict.fromkeys(
+    (
+        "test_same_seeds_same_outcomes",
+        "test_threads_do_not_matter",
+        "test_global_randomness_does_not_matter",
+        "test_saving_disturbs_nothing",
+        "test_continues_exactly",
+        "test_checkpoints_follow_each_other",
+    ),
+    TIMES,
+)
+"""Expected failures of a learner that measures."""
 
 DECLARED: dict[str, list[dict[str, Any]]] = {
     "environments/analytic": [
@@ -61,6 +79,15 @@ DECLARED: dict[str, list[dict[str, Any]]] = {
             "expected_failures": {"test_keeps_the_constraint_of_time": "as published, sums come too early"},
         },
     ],
+    "backends/compiled": [{"graphs": GRAPHS[1:2], "runs": (("sequential", 1.0), ("pipelined", 1.0))}],
+    "architectures/residual": [
+        {
+            "params": {"k": 0.125, "width": 4},
+            "shape": PolicyShape(44 * 44, 3, 3, (44, 44, 1)),
+            "ticks": 20,
+            "runs": RUNS,
+        }
+    ],
     "learners/clockwork": [{"budget": STEPS}],
     "learners/known": [{"environment": samples.DISCRETE, "architecture": ("whole", {}), "budget": EPISODES}],
     "learners/distillation": [
@@ -73,6 +100,25 @@ DECLARED: dict[str, list[dict[str, Any]]] = {
     ],
     "learners/frozen": [{"params": {"policy": "python:rtbench.testing.samples:still"}}],
     "learners/ppo": [{"params": {"environments": 2, "rollout": 6, "epochs": 2}}],
+    "learners/stopwatch": [
+        {
+            "params": {"rounds": 2, "warmup": 1, "against": []},
+            "interaction": WALL,
+            "budget": Budget(steps=2_000, unit="ticks", eval_every=2_000, eval_episodes=0, final_eval_episodes=0),
+            "seeds": (1,),
+            "expected_failures": MEASURING,
+        }
+    ],
+    "learners/update-timing": [
+        {
+            "params": {"calls": 3, "batch_size": 2, "measures": "inference"},
+            "environment": ("minatar", {"game": "breakout"}),
+            "architecture": ("cnn", {"channels": [2, 3, 2], "width": 4}),
+            "interaction": WALL,
+            "seeds": (1,),
+            "expected_failures": MEASURING,
+        }
+    ],
     "learners/sac": [
         {
             "params": {"batch_size": 8, "critic_width": 8, "learning_starts": 20},

@@ -10,7 +10,7 @@ from graphs import images, variants
 from rtbench.backends.measure import random_parameters
 from rtbench.graph import GraphBuilder
 
-ALL = ("block", "compiled", "eager", "native", "numpy", "onnx", "sparse", "stacked", "threads")
+ALL = ("block", "eager", "native", "numpy", "onnx", "sparse", "stacked", "threads")
 PACKED = ("block", "native", "onnx", "sparse", "stacked", "threads")
 GRAPHS = dict(variants()) | dict(images())
 CHOSEN = ["3-to-action-relu-in-flight", "4-all-lstm-observation", "cnn-from-obs-relu-3-none"]
@@ -74,7 +74,7 @@ def test_arrays_that_c_cannot_read_are_followed_too():
         change(turned)
 
 
-@pytest.mark.parametrize("backend", [name for name in ALL if name not in ("compiled", "eager", "numpy")])
+@pytest.mark.parametrize("backend", [name for name in ALL if name not in ("eager", "numpy")])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_restoring_a_state_goes_on_as_if_nothing_had_happened(backend, case):
     for name in CHOSEN:

@@ -36,19 +36,24 @@ def test_every_page_fits_its_width_and_can_be_read(site: Path, open_page: Any, w
 
 CONTRAST = """least => {
   const parse = text => text.match(/[0-9.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const behind = node => { for (; node; node = node.parentElement) {
-    const c = getComputedStyle(node).backgroundColor;
-    if (c.startsWith('rgb') && (parse(c)[3] ?? 1) === 1) return parse(c); } return [255, 255, 255]; };
+  const part = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => .2126 * part(r / 255) + .7152 * part(g / 255) + .0722 * part(b / 255);
+  const behind = node => {
+    for (; node; node = node.parentElement) {
+      const colour = getComputedStyle(node).backgroundColor;
+      if (colour.startsWith('rgb') && (parse(colour)[3] ?? 1) === 1) return parse(colour);
+    }
+    return [255, 255, 255];
+  };
   const low = new Set();
   for (const node of document.querySelectorAll('main *')) {
-    if (node.closest('svg') || !node.checkVisibility() || ![...node.childNodes].some(c => c.nodeType === 3 && c.data.trim()))
-      continue;
-    const style = getComputedStyle(node);
-    if (!style.color.startsWith('rgb')) continue;
-    const [a, b] = [light(parse(style.color)), light(behind(node))].sort((x, y) => y - x);
-    if ((a + .05) / (b + .05) < least) low.add(`${node.tagName}.${node.className} ${((a + .05) / (b + .05)).toFixed(2)}`);
+    const text = [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim());
+    if (!text || node.closest('svg') || !node.checkVisibility()) continue;
+    const { color } = getComputedStyle(node);
+    if (!color.startsWith('rgb')) continue;
+    const [a, b] = [light(parse(color)), light(behind(node))].sort((x, y) => y - x);
+    const contrast = (a + .05) / (b + .05);
+    if (contrast < least) low.add(`${node.tagName}.${node.className} ${contrast.toFixed(2)}`);
   }
   return [...low];
 }"""
@@ -149,7 +154,9 @@ def test_the_keyboard_reaches_everything_in_order(site: Path, open_page: Any) ->
 def test_on_a_phone_lines_are_cards_that_can_be_sorted(site: Path, open_page: Any) -> None:
     page = open_page(site / "suites/combined/index.html", width=360)
     board = page.locator("[data-key=board-1]")
-    assert board.locator("tbody td").first.evaluate("td => getComputedStyle(td, '::before').content") == '"architecture"'
+    assert (
+        board.locator("tbody td").first.evaluate("td => getComputedStyle(td, '::before').content") == '"architecture"'
+    )
     board.locator("[data-sort-by]").select_option(label="mean ± SE")
     found = column(page, "[data-key=board-1]", "mean ± SE")
     assert found == sorted(found, reverse=True)

@@ -11,11 +11,12 @@ import typer
 from helpers.samples import suite_with_three_runs
 from typer.testing import CliRunner
 
+from rtbench.cli import report
 from rtbench.cli import results as commands
 from rtbench.errors import InvalidResults, StaleLeaderboard, SuiteError
 
 app = typer.Typer()
-app.command("report")(commands.report)
+app.command("report")(report.report)
 app.add_typer(commands.leaderboard, name="leaderboard")
 app.add_typer(commands.results, name="results")
 

@@ -161,6 +161,7 @@ def write_rows(path, change, fields=None):
         (lambda row, _: row | {"schema_version": 2}, "schema_version 2"),
         (lambda row, index: row | {"cpu": str(index)}, "several machines"),
         (lambda row, _: row | {"layers": "three"}, "wrong types"),
+        (lambda row, _: row | {"rounds": "three"}, "wrong types"),
         (lambda row, _: row | {"samples_ns": [1.5]}, "wrong types"),
     ],
 )

@@ -14,10 +14,11 @@ import pytest
 from rtbench.cell import Budget, Cell, Interaction, Latency, RunBatch
 from rtbench.cli.main import run_command_line
 from rtbench.interaction.timing import timeline_of
+from rtbench.learners.backs import Backs
 from rtbench.learners.tally import Tally
 from rtbench.learners.untrained_program import head_of, untrained
 from rtbench.learners.wall import PRIORITY, Spoiled, WallEpisodes
-from rtbench.learners.wall_tally import Backs, count
+from rtbench.learners.wall_tally import count
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build, part_class, use
 from rtbench.realtime.recording import Stretch

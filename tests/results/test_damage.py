@@ -9,12 +9,13 @@ import typer
 from helpers.samples import suite_with_three_runs
 from typer.testing import CliRunner, Result
 
+from rtbench.cli import report as reporting
 from rtbench.cli import results as commands
 from rtbench.cli import running
 from rtbench.errors import InvalidResults, RtbenchError, StaleLeaderboard
 
 app = typer.Typer()
-for command in (commands.report, running.plan, running.status):
+for command in (reporting.report, running.plan, running.status):
     app.command(command.__name__)(command)
 app.add_typer(commands.leaderboard, name="leaderboard")
 app.add_typer(commands.results, name="results")

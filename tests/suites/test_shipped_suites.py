@@ -13,6 +13,8 @@ from rtbench.suites.model import load_suite
 from rtbench.suites.published import ALL
 
 SHIPPED = sorted(found.name for found in plugins.registrations("suites") if not found.third_party)
+UNSUPPORTED = {"learning-scaling": "does not fit"}
+"""Suites that have cells which not every machine can run, and what is said of those."""
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -33,7 +35,8 @@ def test_every_profile_has_supported_cells_and_smoke_is_short(name: str) -> None
     for profile in profiles:
         cells = expand(load_suite(name, profile))
         assert cells
-        assert [cell.unsupported for cell in cells if cell.unsupported] == []
+        known = UNSUPPORTED.get(name, "\n")
+        assert [cell.unsupported for cell in cells if cell.unsupported and known not in cell.unsupported] == []
     if name != "quickstart":
         smoke = expand(load_suite(name, "smoke"), support=False)
         assert sum(cell.cell.budget.steps * len(cell.seeds) for cell in smoke) <= 7_500

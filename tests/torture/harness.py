@@ -110,6 +110,15 @@ CASES = (
         interaction='execution = "pipelined", delta = 2, default_policy = "noop"',
         learner='use = "ppo", environments = 4, rollout = 16, epochs = 2',
     ),
+    Case(
+        "ppo-minigrid",
+        ticks=1000,
+        environment='use = "minigrid", id = "MiniGrid-DoorKey-5x5-v0", max_steps = 40',
+        network='use = "cnn", convolutions = "minigrid", channels = [4, 4, 4]',
+        architecture='skips = "from-obs", frames = 3',
+        interaction='execution = "pipelined", delta = 0.4',
+        learner='use = "ppo", environments = 4, rollout = 16, epochs = 2, conventions = "published-code"',
+    ),
 )
 
 

@@ -1,7 +1,9 @@
 """What the worlds of a run achieved, as further numbers of its row; and which saved states a machine has.
 
 Numbers are `gameboy/train_NAME`, summed over the training's episodes, `gameboy/eval_NAME`, the mean of an evaluation's
-episode, and `gameboy/train_NAME_at_P` at P per cent of the budget.
+episode; `progress` is what a game is about (won, caught, lines), and `gameboy/train_progress_at_P` what of it was there
+at P per cent of a training that is one episode. `gameboy/progress` and `gameboy/episode_return` are the training's, or
+the evaluation's where nothing is trained.
 """
 
 from __future__ import annotations
@@ -35,3 +37,11 @@ def rtbench_fingerprint() -> dict[str, str]:
     from rtbench_gameboy.importing import states_digests
 
     return states_digests()
+
+
+@hookimpl
+def rtbench_report_section(suite: str, rows: list[dict[str, Any]]) -> str | None:
+    """Progress against time, where training is one long episode."""
+    from rtbench_gameboy.achievements import told
+
+    return told(rows)

@@ -168,3 +168,8 @@ def _strike(screen: Bytes, catching: bool) -> int:
     if catching and _health(screen, 4, 3) < 0.75:
         return kind  # its own kind harms it, and does not fell it
     return (kind + 1) % 3
+
+
+def nothing(observation: Any) -> int:
+    """Presses nothing."""
+    return NONE
