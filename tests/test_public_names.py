@@ -44,7 +44,8 @@ def test_the_names_of_the_core() -> None:
         "executors": {"local"},
         "suites": {
             *("ant-cut-paths", "combined", "halfcheetah-distillation", "mujoco-action-repeat"),
-            *("minatar-delta", "minigrid-delta"),
+            *("atari-delta", "discrete-published-code", "discrete-skips", "handling-delay", "minigrid-delta"),
+            *("minatar-augmentation", "minatar-delta", "minatar-lstm", "minatar-sticky"),
             *("mujoco-augmentation", "mujoco-delta", "mujoco-dropout", "mujoco-fast-observations", "mujoco-layers"),
             "mujoco-sequential",
             *("mujoco-skip-without-delay", "mujoco-skips", "mujoco-stochastic-delta", "quickstart"),

@@ -78,9 +78,10 @@ def _folder() -> Path:
 
 
 def _key(source: Path, found: str) -> str:
-    """Source, flags, compiler and the processor's instructions: a home may be shared by different machines."""
+    """Source with the headers beside it, flags, compiler and the processor's instructions: a home may be shared by different machines."""
     stat = Path(found).resolve().stat()
-    parts = (source.read_text(encoding="utf-8"), *FLAGS, found, f"{stat.st_size} {stat.st_mtime_ns}", _processor())
+    texts = [path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h")))]
+    parts = (*texts, *FLAGS, found, f"{stat.st_size} {stat.st_mtime_ns}", _processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 

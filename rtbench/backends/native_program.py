@@ -1,4 +1,4 @@
-"""A graph's layout as the tables that `native.c` reads: layers, blocks, sources, and who computes what in which order.
+"""A graph's layout as the tables that `native_layers.h` reads: layers, blocks, sources, and who computes what in which order.
 
 Every table is an array of 64-bit numbers, one row per C structure; addresses and the bits of a double among them.
 """
@@ -19,7 +19,7 @@ from rtbench.backends.layout import Block, Layout, Place
 from rtbench.layers import places
 
 LANES, ROWS = 16, 4
-"""As in native.c."""
+"""As in native_layers.h."""
 GRAIN = {"linear": 64, "lstm": 16, "conv": 1}
 """The least share of a layer that a thread gets: columns, neurons, rows of an image."""
 _OPS = {"linear": 0, "lstm": 1, "conv": 2}
@@ -136,19 +136,23 @@ class Program:
             if self._arena is None:
                 given = weight.ctypes.data + 4 * begin, weight.shape[1], weight.size - begin, unit.place.layer.width
             else:
-                packed = packed_columns(unit, weight)
+                packed = self._packed(unit, weight)
                 into = self._arena[at : at + packed.size]
-                into[:] = bfloat16(packed) if self._half else packed.reshape(-1)
+                into[:] = packed.reshape(-1)
                 at += packed.size
                 given = into.ctypes.data, packed.shape[2], packed.size, packed.shape[1] * packed.shape[2]
             address, stride, numbers, gate = given
             index = self._index[unit.place.layer.name]
             row[:] = index, unit.begin, unit.end, stride, numbers, gate, address, bias.ctypes.data + 4 * begin
 
+    def _packed(self, unit: Unit, weight: Array) -> NDArray[Any]:
+        packed = packed_columns(unit, weight)
+        return paired(packed) if self._half else packed
+
     def _reserve(self) -> NDArray[Any]:
         """Memory for all packed weights, in huge pages where the system has them: a tick streams through all of it."""
-        kind = np.dtype(np.uint16 if self._half else np.float32)
-        count = sum(packed_columns(unit, self._arrays(unit.place.layer.name)[0]).size for unit in self._every())
+        kind = np.dtype(np.uint32 if self._half else np.float32)
+        count = sum(self._packed(unit, self._arrays(unit.place.layer.name)[0]).size for unit in self._every())
         length = count * kind.itemsize + _HUGE
         if not hasattr(mmap, "MADV_HUGEPAGE"):
             memory = np.zeros(length, np.uint8)
@@ -170,6 +174,15 @@ def packed_columns(unit: Unit, weight: Array) -> Array:
     packed = np.zeros((gates, place.inputs, rounded), np.float32)
     packed[:, :, : end - begin] = by_gate
     return packed
+
+
+def paired(packed: Array) -> NDArray[np.uint32]:
+    """Weights [gates, inputs, columns] as bfloat16, two rows in a word, the first one low: [gates, pairs, columns]."""
+    bits = bfloat16(packed).astype(np.uint32).reshape(packed.shape)
+    if packed.shape[1] % 2:
+        bits = np.concatenate([bits, np.zeros_like(bits[:, :1])], axis=1)
+    words: NDArray[np.uint32] = bits[:, ::2] | bits[:, 1::2] << np.uint32(16)
+    return words
 
 
 def bfloat16(values: Array) -> NDArray[np.uint16]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtbench import files
 from rtbench.learners.packing import pack, unpack
+from rtbench.learners.shelves import FolderShelf, Shelf
 
 if TYPE_CHECKING:
     from rtbench.learners.base import Program
@@ -29,11 +30,12 @@ _OURS = re.compile(
 class Segments:
     """Segments that are known to be whole, each read anew whenever its turn comes."""
 
-    paths: tuple[Path, ...]
+    shelf: Shelf
+    names: tuple[str, ...]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for path in self.paths:
-            yield unpack(files.read(path))
+        for name in self.names:
+            yield unpack(self.shelf.read(name))
 
 
 class CheckpointFolder:
@@ -45,8 +47,10 @@ class CheckpointFolder:
     paused and overtaken writes beside what its successor continues, never over it.
     """
 
-    def __init__(self, folder: Path, fence: int = 0) -> None:
-        self.folder, self._fence = folder, fence
+    def __init__(self, place: Path | Shelf, fence: int = 0) -> None:
+        """`place` is the folder, or whatever else keeps whole files by name."""
+        self.folder, self._fence = place, fence
+        self._shelf: Shelf = FolderShelf(place) if isinstance(place, Path) else place
         self._number = 0
         self._segments: list[str] = []
         self._spent = 0
@@ -80,16 +84,16 @@ class CheckpointFolder:
     def _thin_out(self) -> None:
         """Delete all states but the newest, then the segments that only those named."""
         states = self._states()
-        mine = [path for path, order in states if order <= (self._fence, self._number)]
-        for path in mine[:-KEEP]:
-            path.unlink(missing_ok=True)
-        kept = [self._named.get(path.name) for path in mine[-KEEP:]]
+        mine = [name for name, order in states if order <= (self._fence, self._number)]
+        for name in mine[:-KEEP]:
+            self._shelf.remove(name)
+        kept = [self._named.get(name) for name in mine[-KEEP:]]
         if len(mine) < len(states) or None in kept:
             return  # somebody else knows what is needed: a successor that continues from here, the next `load`
         needed = {name for segments in kept for name in segments or ()}
-        for path in mine[:-KEEP]:
-            for name in set(self._named.pop(path.name, ())) - needed:
-                (self.folder / name).unlink(missing_ok=True)
+        for state in mine[:-KEEP]:
+            for name in set(self._named.pop(state, ())) - needed:
+                self._shelf.remove(name)
 
     def load(self, program: Program) -> dict[str, Any] | None:
         """Restore the newest whole generation, one segment in memory at a time; its `extra`, or None if there is none.
@@ -97,8 +101,8 @@ class CheckpointFolder:
         What no state needs is deleted: segments and unfinished files of a process that was killed. CannotRead if a file
         may be whole and cannot be read now.
         """
-        for path, (_, number) in reversed(self._states()):
-            if (found := self._generation(path)) is None:
+        for name, (_, number) in reversed(self._states()):
+            if (found := self._generation(name)) is None:
                 continue
             state, segments = found
             program.restore(state["program"], segments)
@@ -111,67 +115,62 @@ class CheckpointFolder:
 
     def remove(self) -> None:
         """Delete it: the run's row is written. What a successor writes is left alone."""
-        for path in self.folder.glob("*"):
-            found = _OURS.fullmatch(path.name)
+        for name in self._shelf.names():
+            found = _OURS.fullmatch(name)
             if found and int(found["fence"]) <= self._fence:
-                path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+                self._shelf.remove(name)
+        self._shelf.clear()
 
     def _next(self) -> str:
         self._number += 1
         return f"{self._fence:06d}-{self._number:08d}.pt"
 
-    def _generation(self, path: Path) -> tuple[dict[str, Any], Segments] | None:
+    def _generation(self, name: str) -> tuple[dict[str, Any], Segments] | None:
         """A state and its segments; None, after setting aside what is not whole, if it cannot be continued from."""
-        state = self._read(path)
+        state = self._read(name)
         if state is None:
             return None
-        for name in state["segments"]:
-            if self._read(self.folder / name) is None:
-                self._set_aside(path, f"it needs {name}")
+        for segment in state["segments"]:
+            if self._read(segment) is None:
+                self._set_aside(name, f"it needs {segment}")
                 return None
-        return state, Segments(tuple(self.folder / name for name in state["segments"]))
+        return state, Segments(self._shelf, tuple(state["segments"]))
 
-    def _read(self, path: Path) -> Any:
+    def _read(self, name: str) -> Any:
         """What a file holds; None if it is gone or not whole, then it is set aside."""
         try:
-            value = unpack(files.read(path))
-            if _STATE.fullmatch(path.name) and value["format"] != FORMAT:
+            value = unpack(self._shelf.read(name))
+            if _STATE.fullmatch(name) and value["format"] != FORMAT:
                 raise ValueError(f"it has format {value['format']}, this rtbench reads {FORMAT}")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            self._set_aside(path, str(error))
+            self._set_aside(name, str(error))
             return None
         return value
 
-    def _set_aside(self, path: Path, reason: str) -> None:
-        self.notes.append(f"{path.name}: {reason.partition(chr(10))[0]}")
-        try:
-            path.replace(path.with_name(path.name + UNREADABLE))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise files.CannotWrite(error, path) from error
+    def _set_aside(self, name: str, reason: str) -> None:
+        self.notes.append(f"{name}: {reason.partition(chr(10))[0]}")
+        with contextlib.suppress(FileNotFoundError):
+            self._shelf.rename(name, name + UNREADABLE)
 
     def _tidy(self) -> None:
         """Delete what killed processes left unfinished, as far as it can be; what a successor writes is not touched."""
         with contextlib.suppress(OSError, files.Refused):
-            states = {path.name: self._read(path) for path, _ in self._states()}
+            states = {name: self._read(name) for name, _ in self._states()}
             self._named = {name: list(state["segments"]) for name, state in states.items() if state is not None}
             needed = {name for segments in self._named.values() for name in segments}
-            for path in self.folder.glob("*"):
-                found = _OURS.fullmatch(path.name)
+            for name in self._shelf.names():
+                found = _OURS.fullmatch(name)
                 if found is None or int(found["fence"]) > self._fence:
                     continue
-                unneeded = found["kind"] == "segment" and not found["rest"] and path.name not in needed
+                unneeded = found["kind"] == "segment" and not found["rest"] and name not in needed
                 if found["aside"] or unneeded:
-                    path.unlink(missing_ok=True)
+                    self._shelf.remove(name)
 
-    def _states(self) -> list[tuple[Path, tuple[int, int]]]:
+    def _states(self) -> list[tuple[str, tuple[int, int]]]:
         """States in the order they were written: by fencing number, then generation."""
-        found = [(path, _STATE.fullmatch(path.name)) for path in self.folder.glob("state-*.pt")]
-        order = [(path, (int(match.group(1)), int(match.group(2)))) for path, match in found if match]
+        found = [(name, _STATE.fullmatch(name)) for name in self._shelf.names()]
+        order = [(name, (int(match.group(1)), int(match.group(2)))) for name, match in found if match]
         return sorted(order, key=lambda pair: pair[1])
 
     def _write(self, name: str, kind: str, value: Any) -> None:
-        files.write(self.folder / name, *pack(value), kind=kind)
+        self._shelf.write(name, *pack(value), kind=kind)

@@ -100,7 +100,9 @@ class UpdateTimingProgram:
         seed, found = self._seeds[len(self._found) - 1], self._found[-1]
         if self._work is None:
             inference = self._p.measures == "inference"
-            self._work = _inference_of(self._cell, seed) if inference else update_of(self._cell, self._p.batch_size, seed)
+            self._work = (
+                _inference_of(self._cell, seed) if inference else update_of(self._cell, self._p.batch_size, seed)
+            )
             for _ in range(_WARM_UP):
                 self._work()
         with alone():

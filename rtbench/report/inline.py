@@ -29,7 +29,9 @@ def inline(svg: str, prefix: str, crop: float = 0.0) -> str:
 
 def _lower(match: re.Match[str], by: float) -> str:
     left, top, width, height = (float(number) for number in match[1].split())
-    return f'viewBox="{left:g} {top + by:g} {width:g} {height - by:g}"'
+    # Aligned at the top, what was cut off stays outside, whatever shape the place has.
+    aligned = ' preserveAspectRatio="xMidYMin meet"' if by else ""
+    return f'viewBox="{left:g} {top + by:g} {width:g} {height - by:g}"{aligned}'
 
 
 def _reference(match: re.Match[str], prefix: str) -> str:

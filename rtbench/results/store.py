@@ -1,4 +1,4 @@
-"""Where local state lies: four verbs over named bytes, and a folder that has them."""
+"""Where local state lies: a few verbs over named bytes, and a folder that has them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Protocol
 from rtbench import files
 from rtbench.errors import RtbenchError
 
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-
-
+KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+"""What a key looks like."""
 Keys = list[str]
 
 
@@ -36,6 +35,9 @@ class Store(Protocol):
     def write_new(self, key: str, value: bytes) -> None:
         """Set the value of a key that does not exist; KeyTaken if it does."""
 
+    def remove(self, key: str) -> None:
+        """Let the key be gone, whether it exists or not."""
+
 
 class FolderStore:
     """A store in a folder, one file per key. Safe between processes of one machine or one shared file system."""
@@ -46,7 +48,7 @@ class FolderStore:
 
     def read(self, key: str) -> bytes:
         """The file's content; KeyError if there is none, CannotRead if it cannot be had now."""
-        if not _KEY.fullmatch(key):  # the name of a foreign file, say: nothing was ever written under it
+        if not KEY.fullmatch(key):  # the name of a foreign file, say: nothing was ever written under it
             raise KeyError(key)
         try:
             return (self.path / key).read_bytes()
@@ -71,8 +73,16 @@ class FolderStore:
         except FileExistsError:
             raise KeyTaken(f"{key!r} has been written before", place=str(self.path)) from None
 
+    def remove(self, key: str) -> None:
+        """Let the key be gone, whether it exists or not."""
+        path = self._file(key)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise files.CannotWrite(error, path) from error
+
     def _file(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             raise RtbenchError(f"not a key: {key!r}", place=str(self.path))
         return self.path / key
 

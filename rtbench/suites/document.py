@@ -61,7 +61,8 @@ class InteractionEntry(Table):
 
     `learning` is the time of one update where learning and inference share a process, `epsilon` the share of
     inferences that give a random action, `lateness` how much too late a process wakes, `counterfactual = "age-0"` the
-    same steps acted on with no delay, `latency_convention = "published-code"` a delay counted in decisions. `each` has lists of values by key: the entry stands for their product.
+    same steps acted on with no delay, `latency_convention = "published-code"` a delay counted in decisions. `each` has
+    lists of values by key: the entry stands for their product.
     """
 
     execution: Execution

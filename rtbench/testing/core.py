@@ -24,17 +24,12 @@ STEPS = Budget(steps=400, unit="env_steps", eval_every=400, eval_episodes=1, fin
 
 RUNS = (("pipelined", 1.0),)
 """Fewer, for a network that takes long to be simulated pixel by pixel."""
-TIMES = "it measures times, which are never the same twice"
 MEASURING = dict.fromkeys(
     (
-        "test_same_seeds_same_outcomes",
-        "test_threads_do_not_matter",
-        "test_global_randomness_does_not_matter",
-        "test_saving_disturbs_nothing",
-        "test_continues_exactly",
-        "test_checkpoints_follow_each_other",
+        *("test_same_seeds_same_outcomes", "test_threads_do_not_matter", "test_global_randomness_does_not_matter"),
+        *("test_saving_disturbs_nothing", "test_continues_exactly", "test_checkpoints_follow_each_other"),
     ),
-    TIMES,
+    "it measures times, which are never the same twice",
 )
 """Expected failures of a learner that measures."""
 
@@ -79,7 +74,7 @@ DECLARED: dict[str, list[dict[str, Any]]] = {
             "expected_failures": {"test_keeps_the_constraint_of_time": "as published, sums come too early"},
         },
     ],
-    "backends/compiled": [{"graphs": GRAPHS[1:2], "runs": (("sequential", 1.0), ("pipelined", 1.0))}],
+    "backends/compiled": [{"graphs": GRAPHS[1:2], "runs": RUNS}],
     "architectures/residual": [
         {
             "params": {"k": 0.125, "width": 4},

@@ -10,11 +10,15 @@ HEAVY = ("torch", "gymnasium", "mujoco", "pandas", "pyarrow", "scipy", "rich", "
 """Packages that take long to import and that listing parts must not need."""
 
 
-@functools.cache
 def brought(module: str) -> frozenset[str]:
     """Heavy packages that `import module` imports; AssertionError with its output if it cannot be imported."""
+    return _brought(module, tuple(sys.path))
+
+
+@functools.cache
+def _brought(module: str, path: tuple[str, ...]) -> frozenset[str]:
     code = (
-        f"import sys; sys.path[:] = {sys.path!r}; before = set(sys.modules)\n"
+        f"import sys; sys.path[:] = {list(path)!r}; before = set(sys.modules)\n"
         f"import importlib; importlib.import_module({module!r})\n"
         f"print('brought:', *sorted((set(sys.modules) - before) & set({HEAVY!r})))"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
@@ -181,3 +182,26 @@ def test_commands_are_shown_and_can_be_copied(site: Path, browser: Any) -> None:
     page.locator(".command button").first.click()
     page.get_by_text("Copied").first.wait_for()
     context.close()
+
+
+def test_a_live_page_renews_itself_when_there_is_news_and_keeps_what_was_chosen(
+    site: Path, open_page: Any, tmp_path: Path
+) -> None:
+    shutil.copytree(site / "assets", tmp_path / "assets")
+    folder = tmp_path / "suites" / "combined"
+    folder.mkdir(parents=True)
+    text = (site / "suites/combined/index.html").read_text(encoding="utf-8")
+    path = folder / "index.html"
+    path.write_text(
+        text.replace("<body>", '<body data-live-s="0.2" data-live="../../assets/live.js">'), encoding="utf-8"
+    )
+    live = tmp_path / "assets" / "live.js"
+    live.write_text('window.rtbenchLive && window.rtbenchLive("one");')
+    page = open_page(path)
+    page.locator("[data-key=board-1] [data-filter=execution]").select_option("sequential")
+    page.evaluate("window.before = true")
+    page.wait_for_timeout(700)
+    assert page.evaluate("window.before") is True  # no news, no reload
+    live.write_text('window.rtbenchLive && window.rtbenchLive("two");')
+    page.wait_for_function("window.before === undefined")
+    assert page.locator("[data-key=board-1] [data-filter=execution]").input_value() == "sequential"

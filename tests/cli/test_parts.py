@@ -13,6 +13,23 @@ from rtbench.cli.main import run_command_line
 from rtbench.errors import SuiteError
 
 ARCHITECTURES = "rtbench.architectures"
+WORKING = '''
+from dataclasses import dataclass
+from rtbench.graph import GraphBuilder
+from rtbench.parts import Architecture, param
+
+@dataclass(frozen=True)
+class Params:
+    width: int = param(8, unit="neurons", doc="neurons of the one hidden layer")
+
+class Tiny(Architecture):
+    """One hidden layer."""
+    Params = Params
+    def make(self, shape):
+        graph = GraphBuilder(shape.observation_size, shape.action_size)
+        return graph.head(shape.output_size, [graph.layer(self.params.width, [graph.observation])])
+'''
+"""The source of a module with an architecture that conforms."""
 
 
 @pytest.mark.parametrize(
@@ -74,25 +91,70 @@ def test_plugins_names_the_broken_and_loads_the_rest(
         },
         {
             "mixed_bad": "raise RuntimeError('sunk')",
-            "mixed_good": part_source,
+            "mixed_good": WORKING,
             "mixed_hook": "from rtbench.hookspecs import hookimpl\n@hookimpl\ndef rtbench_typo():\n    pass\n",
         },
     )
     data = printed_json(capsys, "plugins", "check", "rtbench_Mixed", code=3)
-    assert [one["distribution"] for one in data] == ["rtbench-mixed"]
-    status = {part["name"]: part for part in data[0]["parts"]}
-    assert {name: part["status"] for name, part in status.items()} == {
+    assert data["distribution"] == "rtbench-mixed"
+    parts = {part["name"]: part for part in data["parts"]}
+    assert {name: part["status"] for name, part in parts.items()} == {
         "mixed/bad": "broken",
         "mixed/good": "ok",
         "mixed": "broken",
     }
-    assert "RuntimeError: sunk" in status["mixed/bad"]["traceback"]
-    assert "rtbench_typo" in status["mixed"]["error"]
+    assert "RuntimeError: sunk" in parts["mixed/bad"]["traceback"]
+    assert "rtbench_typo" in parts["mixed"]["error"]
+    assert data["counts"] == parts["mixed/good"]["counts"]
+    assert data["counts"]["passed"] >= 25
+    assert data["counts"]["failed"] == 0
+    checks = parts["mixed/good"]["cases"][0]["checks"]
+    assert {check["outcome"] for check in checks} == {"passed"}
+    assert all(check["about"].endswith(".") for check in checks)
     text = printed(capsys, "plugins", "check", "rtbench-mixed", code=3)
     assert "RuntimeError: sunk" in text
     assert "next: mend or uninstall rtbench-mixed" in text
     assert "Traceback (most" not in text
     assert "Traceback (most" in printed(capsys, "--debug", "plugins", "check", "rtbench-mixed", code=3)
+    listed = {
+        part["name"]: part["status"] for one in printed_json(capsys, "plugins", "list", code=3) for part in one["parts"]
+    }
+    assert (listed["mixed/good"], listed["mixed/bad"], listed["mlp"]) == ("ok", "broken", "ok")
+
+
+def test_a_check_that_fails_is_told_with_its_promise(distributions: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    narrow = WORKING.replace("shape.output_size", "1")
+    distributions.add("rtbench-tiny", {ARCHITECTURES: {"tiny/net": "tiny_net:Tiny"}}, {"tiny_net": narrow})
+    text = printed(capsys, "plugins", "check", "rtbench-tiny", code=3)
+    assert "FAILED architectures/tiny/net test_graph_has_the_widths_it_was_asked_for" in text
+    assert "promise: Observation, action and head are as wide as the shape says." in text
+    assert "asked for were (17, 6, 12)" in text
+
+
+def test_classes_of_the_distribution_are_used(distributions: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    needing = WORKING.replace("param(8, ", "param(")
+    own = "from rtbench.testing import ArchitectureConformance, LatencyConformance\n"
+    for name in ("Narrow", "Wide"):
+        own += f"class Test{name}(ArchitectureConformance):\n    name = 'tiny/net'\n"
+        own += f"    params = {{'width': {len(name)}}}\n"
+    own += "class TestTime(LatencyConformance):\n    name = '40ms'\n"
+    points = {ARCHITECTURES: {"tiny/net": "tiny_net:Tiny"}}
+    distributions.add("rtbench-bare", points, {"tiny_net": needing})
+    (bare,) = printed_json(capsys, "plugins", "check", "rtbench-bare", code=3)["parts"]
+    assert "cannot be checked without width" in bare["cases"][0]["checks"][0]["message"]
+    (distributions.folder / "rtbench_bare-1.0.dist-info" / "entry_points.txt").write_text(
+        f"[{ARCHITECTURES}]\ntiny/net = tiny_net:Tiny\n[rtbench.conformance]\ntiny = tiny_checks\n"
+    )
+    (distributions.folder / "tiny_checks.py").write_text(own)
+    distributions.refresh()
+    net, time = printed_json(capsys, "plugins", "check", "rtbench-bare")["parts"]
+    assert [case["what"] for case in net["cases"]] == [
+        "architectures/tiny/net(width=6)",
+        "architectures/tiny/net(width=4)",
+    ]
+    assert (time["kind"], time["name"], time["counts"]["passed"]) == ("latency", "40ms", 8)
+    only = printed_json(capsys, "plugins", "check", "rtbench-bare", "--part", "architectures/tiny/net")
+    assert [part["name"] for part in only["parts"]] == ["tiny/net"]
 
 
 def test_plugins_shows_both_sides_of_a_conflict(
@@ -101,13 +163,18 @@ def test_plugins_shows_both_sides_of_a_conflict(
     for name in ("first", "second"):
         distributions.add(name, {ARCHITECTURES: {"ns/net": f"{name}_net:Tiny"}}, {f"{name}_net": part_source})
     for name in ("first", "second"):
-        (only,) = printed_json(capsys, "plugins", "check", name, code=3)
-        assert "registered twice" in only["parts"][0]["error"]
+        (part,) = printed_json(capsys, "plugins", "check", name, code=3)["parts"]
+        assert "registered twice" in part["error"]
 
 
 def test_plugins_check_of_an_unknown_distribution(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["plugins", "check", "rtbnch"]) == 3
     assert "did you mean: rtbench" in capsys.readouterr().err
+
+
+def test_plugins_check_of_an_unknown_part(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["plugins", "check", "rtbench", "--part", "architectures/mpl"]) == 3
+    assert "did you mean: architectures/mlp" in capsys.readouterr().err
 
 
 def test_plugins_list_says_what_is_switched_off(
@@ -124,5 +191,6 @@ def test_plugins_list_says_what_is_switched_off(
 
 
 def test_every_part_of_the_core_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
-    (core,) = printed_json(capsys, "plugins", "check", "rtbench")
+    core = printed_json(capsys, "plugins", "list")[0]
+    assert core["distribution"] == "rtbench"
     assert {part["status"] for part in core["parts"]} == {"ok"}

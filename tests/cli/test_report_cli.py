@@ -38,7 +38,7 @@ def test_a_site_of_local_and_submitted_rows(suite: str, capsys: pytest.CaptureFi
 def test_without_a_suite_the_site_is_of_all_that_have_rows(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = printed_json(capsys, "report", "--html", "pages")
     assert told["suites"] == ["tiny"]
-    assert "Suites without runs" in Path("pages/index.html").read_text(encoding="utf-8")
+    assert "A tiny suite" in Path("pages/index.html").read_text(encoding="utf-8")
 
 
 def test_what_cannot_be_meant_is_said(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,3 +115,28 @@ def test_a_submission_that_is_too_large_is_refused(
     monkeypatch.setattr("rtbench.results.checking.LARGEST_BYTES", 1_000)
     assert run_command_line(["results", "check"]) == 5
     assert "more than 1,000" in capsys.readouterr().err
+
+
+def test_runs_under_way_are_told(suite: str) -> None:
+    from rtbench.cli.report_site import _running
+    from rtbench.suites.expand import expand
+    from rtbench.suites.model import load_suite
+
+    loaded = load_suite(suite)
+    run_id = expand(loaded)[0].run_ids[1]
+    Path(".rtbench/progress").mkdir()
+    told = {
+        "run_ids": [run_id],
+        "title": "net",
+        "done_units": 250,
+        "total_units": 1000,
+        "units_per_s": 8,
+        "unit": "ticks",
+    }
+    Path(".rtbench/progress/one.json").write_text(json.dumps(told))
+    Path(".rtbench/progress/other.json").write_text(json.dumps({**told, "run_ids": ["f" * 64]}))
+    (found,) = _running([loaded], Path(".rtbench"))
+    assert found == {
+        **{"suite": "tiny", "title": "net", "share": 0.25, "units_per_s": 8, "unit": "ticks"},
+        "alive": False,  # nobody holds its lease
+    }

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +186,46 @@ def test_a_backends_own_threads_are_the_cells() -> None:
     of = dataclasses.replace(cell(), backend=use("backends", "threads", {"threads": 2}))
     assert "backend threads uses 2" in refused(of)
     assert refused(dataclasses.replace(of, learner=use("learners", "stopwatch", {"threads": 2}))) == ""
+
+
+SUITE = """
+schema_version = 1
+
+[suite]
+name = "measured"
+title = "One measurement"
+
+[budget]
+steps = 2000
+unit = "ticks"
+eval_every = 2000
+
+[seeds]
+count = 1
+
+[axes]
+environment = "clock"
+architecture = { use = "mlp", layers = 2, width = 4 }
+interaction = { execution = "sequential", clock = "wall" }
+backend = "numpy"
+learner = { use = "stopwatch", rounds = 2, against = ["eager"] }
+
+[leaderboard]
+metric = "rtbench/speedup_eager"
+group_by = ["architecture.layers", "backend"]
+"""
+
+
+def test_a_measurement_is_run_as_any_other(tmp_path: Path) -> None:
+    """In processes of its own, with a temporary folder of its own: nobody else holds the machine there."""
+    (tmp_path / "measured.toml").write_text(SUITE)
+    command = [sys.executable, "-m", "rtbench.cli.main", "run", "measured.toml", "--state", "state", "--json"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = (json.loads(path.read_text()) for path in (tmp_path / "state" / "rows").iterdir())
+    assert (row["status"], row["clock"], row["ticks"]) == ("ok", "wall", 2000)
+    told = row["extras"]["rtbench/sequential_eager_s"] / row["inference_time_p50_s"]
+    assert row["extras"]["rtbench/speedup_eager"] == pytest.approx(told)
+    assert row["machine_class"]

@@ -39,7 +39,8 @@ def test_it_is_an_element_without_styles_that_shrinks() -> None:
 
 
 def test_the_head_can_be_cut_off() -> None:
-    assert ET.fromstring(inline(SVG, "fig", 40)).get("viewBox") == "0 40 300 60"
+    cut = ET.fromstring(inline(SVG, "fig", 40))
+    assert (cut.get("viewBox"), cut.get("preserveAspectRatio")) == ("0 40 300 60", "xMidYMin meet")
 
 
 def test_styles_hold_under_their_scope_only() -> None:

@@ -18,7 +18,7 @@ from rliable import library, metrics
 GOLDEN = Path(__file__).with_name("rliable_golden.json")
 NAMES = ("iqm", "mean", "median", "optimality_gap")
 PACKAGES = ("rliable", "arch", "numpy", "scipy")
-RESAMPLES = 20_000
+RESAMPLES = 5_000
 PAIRED_RESAMPLES = 2_000
 """Its probability of improvement asks SciPy once per task and resample."""
 

@@ -2,7 +2,10 @@
 
 stable-retro allows one emulator per process, while a program has several worlds (training, evaluation, many side by
 side, in threads as well). Each console keeps its own saved state and its last picture, and the emulator is handed over
-when another one moves, which takes some 20 µs.
+when another one moves, which takes some 20 µs (8 ms if it has another cartridge).
+
+What the emulator shows while a game has its screen switched off is what was drawn before, which is in no state: the
+free games never switch theirs off once they have begun, others do for moments between scenes.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from rtbench.errors import RtbenchError
 from rtbench_gameboy import cartridges
 from rtbench_gameboy.cartridges import CARTRIDGES, PARTY
 from rtbench_gameboy.console import Console, mask
-from rtbench_gameboy.rules import Rules
+from rtbench_gameboy.rules import Rules, just_on
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,7 @@ class TetrisRules(Rules):
         self._score, self._level, self._state = (CARTRIDGES[name].variables[key] for key in ("score", "level", "state"))
 
     def begin(self, console: Console, rng: np.random.Generator) -> None:
+        _forget_the_screen(console, self.rom)
         console.load(saved(self.rom.parent / cartridges.START))
         for _ in range(int(rng.integers(_MOST_IDLE_FRAMES + 1))):
             console.frame(mask())
@@ -69,6 +70,7 @@ class _SavedEncounters(Rules):
 
     def begin(self, console: Console, rng: np.random.Generator) -> None:
         self._at, self._good, self._bad = 0, 0, 0
+        _forget_the_screen(console, self.rom)
         self._load(console)
 
     def _load(self, console: Console) -> None:
@@ -145,6 +147,15 @@ class CatchingRules(_SavedEncounters):
         self._caught |= newly
         ended = self._met and not fighting
         return float(newly) - float(ended and not self._caught), ended, self._caught
+
+
+def _forget_the_screen(console: Console, rom: Path) -> None:
+    """Show what is always the same before an episode begins.
+
+    While a game has its screen switched off, the emulator goes on showing what was drawn before, which is in no state.
+    """
+    console.load(just_on(rom))
+    console.frame(mask())
 
 
 def _falls(before: Sequence[int], now: Sequence[int]) -> int:

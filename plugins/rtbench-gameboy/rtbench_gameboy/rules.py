@@ -60,7 +60,8 @@ class Rules(ABC):
 
 
 @functools.cache
-def _title(rom: Path) -> bytes:
+def just_on(rom: Path) -> bytes:
+    """The state of a cartridge half a second after it was switched on; the free games stand at their title."""
     return switched_on(rom, _POWER_ON_FRAMES)
 
 
@@ -68,7 +69,7 @@ class _FreeGame(Rules):
     """A game of ours: it stands at its title, is given its seed from outside, and begins."""
 
     def begin(self, console: Console, rng: np.random.Generator) -> None:
-        console.load(_title(self.rom))
+        console.load(just_on(self.rom))
         console.write(SEED, int(rng.integers(2**32)))
         self._set_up(console)
         console.write(START, 1)

@@ -15,6 +15,7 @@ import pytest
 
 from rtbench_gameboy import players, rules
 from rtbench_gameboy.console import Console, mask
+from rtbench_gameboy.environments import Encounters, FallingBlocks
 from rtbench_gameboy.memory import Variable
 from rtbench_gameboy.rules import ENCOUNTERS, FALLING_BLOCKS, EncountersRules, FallingBlocksRules
 from rtbench_gameboy.screen import SIDE, grey
@@ -57,6 +58,19 @@ def test_the_committed_image_has_the_committed_hash(name: str) -> None:
     assert len(content) == 32_768
     digest, told = (GAMES / f"{name}.sha256").read_text().split()
     assert (hashlib.sha256(content).hexdigest(), f"{name}.gb") == (digest, told)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "revision", "digest"),
+    [
+        (FallingBlocks, "falling-blocks", 1, "71dc94cee8f0e17f"),
+        (Encounters, "encounters", 1, "c9a9c8bde7ffd047"),
+    ],
+)
+def test_an_image_that_changes_raises_the_revision(part: type[Any], name: str, revision: int, digest: str) -> None:
+    """Another image gives other results: this table and the class's revision change together."""
+    assert hashlib.sha256((GAMES / f"{name}.gb").read_bytes()).hexdigest().startswith(digest)
+    assert part.revision == revision
 
 
 @pytest.mark.parametrize("name", ["falling-blocks", "encounters"])
