@@ -78,7 +78,7 @@ def _folder() -> Path:
 
 
 def _key(source: Path, found: str) -> str:
-    """Source with the headers beside it, flags, compiler and the processor's instructions: a home may be shared by different machines."""
+    """Source, headers beside it, flags, compiler, the processor's instructions: machines may share a home."""
     stat = Path(found).resolve().stat()
     texts = [path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h")))]
     parts = (*texts, *FLAGS, found, f"{stat.st_size} {stat.st_mtime_ns}", _processor())

@@ -1,4 +1,4 @@
-"""A graph's layout as the tables that `native_layers.h` reads: layers, blocks, sources, and who computes what in which order.
+"""A graph's layout as the tables that `native_layers.h` reads: layers, blocks, sources, who computes what and when.
 
 Every table is an array of 64-bit numbers, one row per C structure; addresses and the bits of a double among them.
 """

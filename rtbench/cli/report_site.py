@@ -88,7 +88,6 @@ def _build(
         running=_running(suites, state) if live_s is not None else (),
         films=folder / FILMS,
         sections=_plugin_sections(),
-        whole=suite is None,
         problems=problems,
     )
     built = pages.build(found, artist, live_s=live_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +73,12 @@ class Other:
 
 @dataclass(frozen=True)
 class Site:
-    """All that a site shows. `whole` says that it is of every suite with rows, not of some that were asked for."""
+    """All that a site shows; `problems` are files of rows that could not be read."""
 
     suites: Sequence[SuiteReport]
     others: Sequence[Other] = ()
     running: Sequence[Running] = ()
-    whole: bool = True
-    problems: Sequence[str] = field(default=())
+    problems: Sequence[str] = ()
 
 
 def collect(
@@ -90,7 +89,6 @@ def collect(
     running: Sequence[Running] = (),
     films: Path | None = None,
     sections: Sections | None = None,
-    whole: bool = True,
     problems: Sequence[str] = (),
 ) -> Site:
     """The site of these suites from rows of any source; `films` is a folder with one of films per suite."""
@@ -99,7 +97,7 @@ def collect(
     reports = [
         _report(suite, board, rows, films, sections) for suite, board in zip(known, boards, strict=True) if board.lines
     ]
-    return Site(reports, others, running, whole, problems)
+    return Site(reports, others, running, problems)
 
 
 def _report(

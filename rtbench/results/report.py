@@ -90,6 +90,7 @@ class Report:
         return {
             "suite": self.suite,
             "profile": self.profile,
+            "budget": self.budgets[0] if len(self.budgets) == 1 else None,
             "budgets": list(self.budgets),
             "metric": self.metric,
             "counts": self.counts,

@@ -12,7 +12,7 @@ from rtbench.cli.choices import Witness, action_names, probabilities, score_for
 from rtbench.cli.film import Bar, captioned, film_for
 from rtbench.cli.main import run_command_line
 from rtbench.cli.watching import moments
-from rtbench.plugins import build
+from rtbench.plugins import build, use
 
 
 def trained(timing, env=None):
@@ -111,8 +111,6 @@ def test_probabilities_of_large_logits() -> None:
     ],
 )
 def test_actions_have_their_environments_names(params, names) -> None:
-    from rtbench.plugins import use
-
     env = build(use("environments", "minatar", params)).make()
     assert action_names(env, len(names)) == names
     assert action_names(env, 9) == tuple("012345678")

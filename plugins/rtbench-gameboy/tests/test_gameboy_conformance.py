@@ -1,30 +1,51 @@
 """Everything this package offers passes the checks that rtbench has for its kind."""
 
+from pathlib import Path
 from typing import Any, ClassVar
+
+import pytest
 
 from rtbench.cell import Budget
 from rtbench.testing import (
     CommandConformance,
-    EnvironmentConformance,
     HookConformance,
     LearnerConformance,
     SuiteConformance,
 )
+from rtbench_gameboy import conformance
+from rtbench_gameboy.cartridges import DATA_VARIABLE
 
 
-class TestFallingBlocks(EnvironmentConformance):
-    name = "gameboy/falling-blocks"
-    params: ClassVar[dict[str, Any]] = {"max_frames": 400, "frames": 2}
+class TestFallingBlocks(conformance.FallingBlocksChecks):
+    pass
 
 
-class TestBattles(EnvironmentConformance):
-    name = "gameboy/encounters"
-    params: ClassVar[dict[str, Any]] = {"max_frames": 400}
+class TestBattles(conformance.BattlesChecks):
+    pass
 
 
-class TestOneCatch(EnvironmentConformance):
-    name = "gameboy/encounters"
-    params: ClassVar[dict[str, Any]] = {"mode": "catching", "until": "encounter", "max_frames": 400}
+class TestCatch(conformance.CatchChecks):
+    pass
+
+
+@pytest.fixture
+def nothing_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+
+
+@pytest.mark.usefixtures("nothing_imported")
+class TestTetris(conformance.TetrisChecks):
+    pass
+
+
+@pytest.mark.usefixtures("nothing_imported")
+class TestPokemonBattlesGame(conformance.PokemonBattlesChecks):
+    pass
+
+
+@pytest.mark.usefixtures("nothing_imported")
+class TestPokemonCatchingGame(conformance.PokemonCatchingChecks):
+    pass
 
 
 class TestTrainingContinues(LearnerConformance):
