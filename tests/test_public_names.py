@@ -34,12 +34,15 @@ def test_the_names_of_the_core() -> None:
     names = {kind: {found.name for found in REGISTERED if found.kind == kind} for kind in plugins.KINDS}
     assert names == {
         "environments": {"analytic", "atari", "clock", "minatar", "minigrid", "mujoco"},
-        "architectures": {"mlp", "cnn", "cnn-published", "whole"},
+        "architectures": {"mlp", "cnn", "cnn-published", "residual", "whole"},
         "schedulers": {
             *("one-process", "sequential", "async", "chunked"),
             *("staggered-max", "staggered-expected", "staggered-slots"),
         },
-        "learners": {"clockwork", "distillation", "frozen", "known", "ppo", "sac", "stopwatch", "untrained"},
+        "learners": {
+            *("clockwork", "distillation", "dqn", "frozen", "known", "ppo", "rainbow", "sac", "stopwatch"),
+            *("stream-ac", "stream-q", "untrained", "update-timing"),
+        },
         "backends": {"block", "compiled", "eager", "native", "numpy", "onnx", "sparse", "stacked", "threads"},
         "executors": {"local"},
         "suites": {
@@ -51,6 +54,7 @@ def test_the_names_of_the_core() -> None:
             *("mujoco-skip-without-delay", "mujoco-skips", "mujoco-stochastic-delta", "quickstart"),
             *("theory", "stagger-drift", "stagger-scaling", "wall-smoke", "parity"),
             *("inference-speedup", "latency-to-return"),
+            *("atari-realtime", "atari-realtime-deep", "atari-realtime-rainbow", "learning-scaling"),
         },
         "default_policies": {"repeat-last", "noop", "zero", "random"},
         "commands": {

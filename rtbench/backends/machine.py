@@ -198,7 +198,11 @@ class MemoryTaken:
     def __init__(self) -> None:
         self._before: int | None = None
         with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew at what is resident now
+            asked = os.open("/proc/self/clear_refs", os.O_WRONLY)
+            try:
+                os.write(asked, b"5")  # the peak begins anew at what is resident now
+            finally:
+                os.close(asked)
             self._before = _status_bytes("VmRSS")
 
     def bytes(self) -> int | None:

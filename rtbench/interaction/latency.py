@@ -26,7 +26,14 @@ FORMS = (
     '{ profile = "rtbench:name" }',
     '{ mixture = [[0.9, "40ms"], [0.1, { uniform = ["1ms", "2ms"] }]] }',
 )
-TEXT_FORMS = ("40ms", "uniform:30ms:50ms", "lognormal:40ms:0.1", "profile:FILE", "profile:rtbench:NAME", "mixture:0.9:40ms:0.1:1ms")
+TEXT_FORMS = (
+    "40ms",
+    "uniform:30ms:50ms",
+    "lognormal:40ms:0.1",
+    "profile:FILE",
+    "profile:rtbench:NAME",
+    "mixture:0.9:40ms:0.1:1ms",
+)
 
 _ONE_IN_10_000 = 3.719
 """Standard deviations above the mean that a normal variable exceeds once in ten thousand draws."""

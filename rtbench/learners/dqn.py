@@ -10,8 +10,7 @@ from rtbench.parts import Learner, param
 from rtbench.plugins import part_class
 
 if TYPE_CHECKING:
-    from rtbench.cell import Cell
-    from rtbench.cell import RunBatch
+    from rtbench.cell import Cell, RunBatch
     from rtbench.learners.base import Program
 
 
@@ -56,8 +55,9 @@ class DQN(Learner):
 
     A transition is the observation that an action was computed from, the action, the rewards from the step it was
     applied until the next one was, discounted per step, and the observation that the next action was computed from.
-    Huber's loss, Adam, gradients clipped by their norm. ε falls with environment steps; its coins are the timeline's, so
-    a random action takes one step at most and an agent that acts seldom explores seldom. Budgets count env_steps or episodes.
+    Huber's loss, Adam, gradients clipped by their norm. ε falls with environment steps; its coins are the timeline's: a
+    random action takes one step at most (on the wall clock as long as any other), and an agent that acts seldom
+    explores seldom. Budgets count env_steps or episodes.
 
     Learning goes on beside acting, every update taking `learning` of the interaction (nothing without it); with too few
     `learners` updates come later than they are due, with several each is computed from parameters that others have

@@ -101,7 +101,7 @@ class Trainer:
             self._learn()
         if loop.over:
             first = self._served(loop.reset())
-            loop.begin([acting.restart(first) for acting in self._acting][0])
+            loop.begin([acting.restart(first) for acting in self._acting].pop())
         for wanted in loop.before():
             if self._learns == "before":
                 self._learn_within()

@@ -76,13 +76,13 @@ class Schedule:
 
     def _new(self, *path: int) -> Callable[[int], Timeline]:
         """From a number of steps to a timeline of that length, ever the same one further on."""
-        named = (self._seed, self._phase, *path)
-        coins = self._coins(*path)
+        met, (layers, step_s) = self._interaction, self._given
+        named: tuple[str | int, ...] = (self._phase, *path)
         if self._instant:
             return lambda steps: timeline_of(
-                self._interaction, *self._given, steps, *named, exploration=self._coins(*path)
+                met, layers, step_s, steps, self._seed, *named, exploration=self._coins(*path)
             )
-        return clock_of(self._interaction, *self._given, *named, exploration=coins).timeline
+        return clock_of(met, layers, step_s, self._seed, *named, exploration=self._coins(*path)).timeline
 
     def _coins(self, *path: int) -> Exploration | None:
         """An exploration that is annealed, from its beginning; None where the interaction's own counts."""

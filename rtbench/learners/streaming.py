@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rtbench.learners.dqn import refusal
 from rtbench.learners.refusals import WALL
@@ -49,7 +49,7 @@ class StreamQ(Learner):
     neither, so the architecture's own activations are used.
     """
 
-    Params: type = Params
+    Params: ClassVar[type] = Params
     revision = 1
     preload = ("rtbench.learners.streaming_program",)
     reference_units_per_s = 150.0

@@ -72,7 +72,7 @@ class QLambda:
         self.parameters: Arrays = self._values.network.exploring
         self.decide = HEADS[self.head].decide
         self.epsilon = Annealed(p.epsilon_start, p.epsilon_end, p.epsilon_steps)
-        self.updates = 0
+        self.updates, self._decay = 0, 0.0
 
     def learn(self, seen: Array, action: int, reward: float, discount: float, following: Array) -> None:
         """δ = R + d · max Q(s′) − Q(s, a), down the traces; `discount` is 0 after a terminal state."""
@@ -115,7 +115,7 @@ class ActorCritic:
         self.parameters: Arrays = self._policy.network.exploring
         self.decide = HEADS[self.head].decider(seed, "train")
         self.epsilon = None
-        self.updates = 0
+        self.updates, self._decay = 0, 0.0
 
     def learn(self, seen: Array, action: int, reward: float, discount: float, following: Array) -> None:
         """δ = R + d · V(s′) − V(s) moves V(s) and log π(a | s), and the entropy with the error's sign."""

@@ -112,7 +112,7 @@ class Stream:
         loop = self.loop
         if loop.over:
             first = loop.reset().astype(np.float32) * self._scale
-            loop.begin([acting.restart(first) for acting in self._actings][0])
+            loop.begin([acting.restart(first) for acting in self._actings].pop())
         for wanted in loop.before():
             seen = wanted.observation.astype(np.float32) * self._scale
             if self._moments is not None:

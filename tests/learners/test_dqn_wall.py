@@ -16,7 +16,8 @@ def cell(**params):
     return dqn_cell("dqn", small, met, budget=Budget(70, "env_steps", 70, 1, 1))
 
 
-def test_two_inference_and_two_learner_processes():
+def test_two_inference_and_two_learner_processes(monkeypatch):
+    monkeypatch.setattr("rtbench.realtime.recording.Recording.spoiled", None)
     program = build((given := cell(learners=2)).learner).make(RunBatch(given, (0,)))
     begun = program.runs[0]._shared.network.flat()
     while not program.done:
@@ -29,7 +30,7 @@ def test_two_inference_and_two_learner_processes():
     assert columns["observation_age_p50_steps"] >= 1
     (policy,) = program.policies(["x"])
     assert not np.array_equal(program.runs[0]._shared.network.flat(), begun)
-    assert {name for name in policy.parameters} == {layer.name for layer in program.runs[0]._policy.graph.layers}
+    assert set(policy.parameters) == {layer.name for layer in program.runs[0]._policy.graph.layers}
     again = build(given.learner).make(RunBatch(given, (0,)))
     again.restore(program.state(), ())
     assert again.done

@@ -38,12 +38,11 @@ class Life:
         pictures = self.rng.integers(0, 255, (length + self.frames, SIDE * SIDE), np.uint8)
         seen = [np.stack(pictures[t : t + self.frames], -1).reshape(-1) for t in range(length + 1)]
         self.experience.begin_episode(seen[0])
-        applied, flying, count = [], [], 0
+        applied, flying = [], []
         rewards, actions = self.rng.standard_normal(length), self.rng.integers(0, 4, length)
         for step in range(length):
             self.experience.begin_inference(step)
-            flying.append((count, step))
-            count += 1
+            flying.append((step, step))  # an inference in every step
             while flying and flying[0][1] + self.delay <= step:
                 number, read = flying.pop(0)
                 self.experience.apply(number)
@@ -110,7 +109,7 @@ def test_what_is_drawn_is_what_happened(frames, n, fresh, priority):
 
 
 def test_a_million_frames_are_stored_once():
-    """84 × 84 bytes a frame, four of them an observation: 7.06 GB and what belongs to decisions; none is touched yet."""
+    """84 × 84 bytes a frame, four of them an observation: 7.06 GB, and what decisions need."""
     told = EnvironmentSpec((84, 84, 4), 18, False, 1 / 60, 100, observation_dtype="uint8", stacked_frames=4)
     million = Experience(told, decisions=1_100_000, rows=1_000_000, priority=Priority(0.5, 0.4))
     assert million.observations.nbytes == 7_056_000_000

@@ -10,7 +10,6 @@ from helpers.conformance import core, sound
 
 from rtbench.testing.base import Conformance
 
-
 BACKENDS = [found for found in core("backends") if found.label() != "backends/compiled"]
 
 

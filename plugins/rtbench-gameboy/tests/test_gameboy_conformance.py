@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-
 from rtbench.cell import Budget
 from rtbench.testing import (
     CommandConformance,
@@ -12,6 +11,7 @@ from rtbench.testing import (
     LearnerConformance,
     SuiteConformance,
 )
+
 from rtbench_gameboy import conformance
 from rtbench_gameboy.cartridges import DATA_VARIABLE
 
