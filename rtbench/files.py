@@ -32,7 +32,7 @@ Inode = tuple[int, int]
 class Refused(RtbenchError):
     """The system does not let a file be read or written; what is there is untouched. `errno` says why."""
 
-    def __init__(self, message: str, error: OSError, target: Path, hint: str) -> None:
+    def __init__(self, message: str, error: OSError, target: Path | str, hint: str) -> None:
         self.errno = error.errno or 0
         super().__init__(message, place=str(target), hint=hint)
 
@@ -40,7 +40,7 @@ class Refused(RtbenchError):
 class CannotWrite(Refused):
     """A file could not be written; what was there before is untouched."""
 
-    def __init__(self, error: OSError, target: Path) -> None:
+    def __init__(self, error: OSError, target: Path | str) -> None:
         if error.errno in NO_ROOM:
             message = "no space left on the disk (or quota reached); nothing that was there is lost"
             hint = "make room and run the same command again, it continues"
@@ -55,7 +55,7 @@ class CannotWrite(Refused):
 class CannotRead(Refused):
     """A file is there and cannot be opened or read now, which says nothing about its content."""
 
-    def __init__(self, error: OSError, target: Path) -> None:
+    def __init__(self, error: OSError, target: Path | str) -> None:
         hint = "mend that and run the same command again, it continues"
         super().__init__(f"cannot read: {error.strerror or error}", error, target, hint)
 

@@ -87,10 +87,12 @@ class LayerGraph:
 
     @property
     def head(self) -> Layer:
+        """The output layer, the last one."""
         return self.layers[-1]
 
     @property
     def recurrent(self) -> bool:
+        """Whether a layer reads itself, or one after it, back in time."""
         return any(layer.recurrent for layer in self.layers)
 
     @property
@@ -100,6 +102,7 @@ class LayerGraph:
 
     @functools.cached_property
     def by_name(self) -> dict[str, Layer]:
+        """The layers by name."""
         return {layer.name: layer for layer in self.layers}
 
     def source_width(self, read: Read) -> int:

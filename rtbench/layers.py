@@ -93,6 +93,7 @@ class Layer:
 
     @property
     def reads(self) -> tuple[Read, ...]:
+        """Everything it reads, in the order of its blocks."""
         return tuple(read for term in self.inputs for read in term.reads)
 
     @property
@@ -102,6 +103,7 @@ class Layer:
 
     @property
     def recurrent(self) -> bool:
+        """Whether it reads a value back in time that depends on its own."""
         return any(read.recurrent for read in self.reads)
 
 

@@ -126,6 +126,7 @@ class EnvironmentSpec:
 
     @property
     def observation_size(self) -> int:
+        """Numbers in an observation."""
         size = 1
         for length in self.observation_shape:
             size *= length

@@ -31,7 +31,7 @@ def convolved(layer: Layer, blocks: Sequence[Tensor], weight: Tensor, bias: Tens
     joined = joined.relu() if layer.rectifies else joined
     kernels = weight.reshape(runs, how.kernel, how.kernel, -1, weight.shape[2]).permute(0, 4, 3, 1, 2)
     found = []
-    for pixels, kernel, shift in zip(joined.unbind(), kernels.unbind(), bias.unbind(), strict=True):
+    for run, (pixels, kernel, shift) in enumerate(zip(joined.unbind(), kernels.unbind(), bias.unbind(), strict=True)):
         value = functional.conv2d(
             pixels.permute(0, 3, 1, 2),
             kernel.contiguous(memory_format=torch.channels_last),
@@ -41,10 +41,11 @@ def convolved(layer: Layer, blocks: Sequence[Tensor], weight: Tensor, bias: Tens
         )
         if layer.pool:
             value = functional.max_pool2d(value, layer.pool.kernel, layer.pool.stride, layer.pool.padding)
+        if added is not None:
+            value = value.add_(added[run].view(batch, *value.shape[2:], -1).permute(0, 3, 1, 2))
+        value = value.relu_() if layer.activation == "relu" else value
         found.append(value.permute(0, 2, 3, 1).reshape(batch, layer.width))
-    result = found[0].unsqueeze(0) if runs == 1 else torch.stack(found)
-    result = result if added is None else result + added
-    return result.relu_() if layer.activation == "relu" else result
+    return found[0].unsqueeze(0) if runs == 1 else torch.stack(found)
 
 
 def pooled(value: Tensor, shape: Shape, size: tuple[int, int]) -> Tensor:

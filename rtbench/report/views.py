@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +106,9 @@ def _table(report: SuiteReport, block: Block, members: Sequence[int]) -> Table:
     ]
     linked = [Value(value.text, value.sort, entry.href) for value, entry in zip(columns[0][1], entries, strict=True)]
     columns[0] = (columns[0][0], linked)
-    columns += [(head, [make(entry) for entry in entries]) for head, make in _numbers(scales)]
+    columns += [
+        (head, [make(entry) for entry in entries]) for head, make in _numbers(scales, report.suite.leaderboard.reduce)
+    ]
     statuses = tuple(dict.fromkeys(line["status"] for line in lines))
     if len(statuses) > 1:
         columns[-1] = (Head("status", "text", statuses), columns[-1][1])
@@ -180,6 +182,7 @@ class _Entry:
 
     def __init__(self, report: SuiteReport, number: int) -> None:
         self.line: Mapping[str, Any] = report.board.lines[number]
+        self.how = report.suite.leaderboard.reduce
         self.rank: Rank | None = report.ranks[number]
         made: tuple[LineKey, Mapping[str, CellRows]] = report.board.made_of[number]
         self.cells = made[1]
@@ -211,7 +214,7 @@ class _Scales:
         self._bounds: dict[Any, tuple[float, float]] = {}
         for entry in entries:
             line = entry.line
-            values = [line[name] for name in ("iqm", "low", "high") if line[name] is not None]
+            values = [line[name] for name in (entry.how, "low", "high") if line[name] is not None]
             if entry.printed is not None and entry.printed.metric != NORMALISED:
                 values.append(entry.printed.mean)
             if values:
@@ -226,43 +229,54 @@ class _Scales:
         return round(100 * (value - low) / (high - low), 2)
 
 
-def _numbers(scales: _Scales) -> list[tuple[Head, Any]]:
-    """The columns of numbers: head, and from an entry its value."""
+REDUCED = {
+    "iqm": Head("IQM [95 %]", "number", (), "interquartile mean and its stratified bootstrap interval"),
+    "mean": Head("mean [95 %]", "number", (), "mean and its stratified bootstrap interval"),
+}
 
-    def line(name: str) -> Any:
-        return lambda entry: Value(short(entry.line[name]), entry.line[name])
 
-    def interval(entry: _Entry) -> Value:
-        told = entry.line
-        text = between_short(told["iqm"], told["low"], told["high"])
-        mark = entry.printed.mean if entry.printed and entry.printed.metric != NORMALISED else None
-        places = [scales.at(entry, value) for value in (told["low"], told["high"], told["iqm"], mark)]
-        return Value(text, told["iqm"], low=places[0], high=places[1], at=places[2], printed=places[3])
-
-    def normalised(entry: _Entry) -> Value:
-        told = entry.line
-        text = between_short(told["normalised"], told["normalised_low"], told["normalised_high"])
-        return Value(text, told["normalised"])
-
-    def printed(entry: _Entry) -> Value:
-        if entry.line["published_mean"] is None:
-            return Value("")
-        text = plus_short(entry.line["published_mean"], entry.line["published_spread"])
-        return Value(text + (" (normalised)" if entry.line["published_metric"] == NORMALISED else ""),
-                     entry.line["published_mean"])  # fmt: skip
-
+def _numbers(scales: _Scales, how: str) -> list[tuple[Head, Callable[[_Entry], Value]]]:
+    """The columns of numbers: head, and from an entry its value. `how` is what the suite reduces by."""
     return [
         (Head("rank", "number", (), "places it may have by intervals, among lines of one task and delay"), _rank),
         (Head("runs", "number"), _runs),
         (Head("mean ± SE", "number"), _mean),
-        (Head("IQM [95 %]", "number", (), "interquartile mean and its stratified bootstrap interval"), interval),
-        (Head("normalised", "number", (), "0 is nothing or the suite's floor, 1 its undelayed agent"), normalised),
-        (Head("published", "number"), printed),
+        (REDUCED[how], lambda entry: _interval(entry, scales)),
+        (Head("normalised", "number", (), "0 is nothing or the suite's floor, 1 its undelayed agent"), _normalised),
+        (Head("published", "number"), _published),
         (Head("difference", "number", (), "ours minus published, and in standard errors of both"), _difference),
-        (Head("age p50", "number", (), "median age of the newest observation behind an action, environment steps"),
-         line("observation_age_p50_steps")),
+        (
+            Head("age p50", "number", (), "median age of the newest observation behind an action, environment steps"),
+            _age,
+        ),
         (Head("status", "text"), _status),
-    ]  # fmt: skip
+    ]
+
+
+def _interval(entry: _Entry, scales: _Scales) -> Value:
+    value, low, high = (entry.line[name] for name in (entry.how, "low", "high"))
+    mark = entry.printed.mean if entry.printed and entry.printed.metric != NORMALISED else None
+    places = [scales.at(entry, each) for each in (low, high, value, mark)]
+    text = between_short(value, low, high)
+    return Value(text, value, low=places[0], high=places[1], at=places[2], printed=places[3])
+
+
+def _normalised(entry: _Entry) -> Value:
+    told = entry.line
+    return Value(between_short(told["normalised"], told["normalised_low"], told["normalised_high"]), told["normalised"])
+
+
+def _published(entry: _Entry) -> Value:
+    told = entry.line
+    if told["published_mean"] is None:
+        return Value("")
+    kind = " (normalised)" if told["published_metric"] == NORMALISED else ""
+    return Value(plus_short(told["published_mean"], told["published_spread"]) + kind, told["published_mean"])
+
+
+def _age(entry: _Entry) -> Value:
+    age = entry.line["observation_age_p50_steps"]
+    return Value(short(age), age)
 
 
 def _rank(entry: _Entry) -> Value:
