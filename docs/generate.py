@@ -58,7 +58,8 @@ SECTIONS: dict[str, tuple[str, dict[str, list[str]]]] = {
         "Classes to subclass in a plugin's tests; every check with what it promises.",
         {
             "rtbench.testing": [
-                *("Conformance", "PartConformance", "EnvironmentConformance", "ArchitectureConformance"),
+                *("Conformance", "RegisteredConformance", "PartConformance"),
+                *("EnvironmentConformance", "ArchitectureConformance"),
                 *("SchedulerConformance", "LearnerConformance", "BackendConformance", "ExecutorConformance"),
                 *("DefaultPolicyConformance", "SuiteConformance", "CommandConformance", "HookConformance"),
                 "LatencyConformance",
@@ -114,8 +115,7 @@ def _public(module: str, name: str, missing: list[str]) -> list[str]:
         if not about:
             missing.append(f"{label}.{method}")
             continue
-        signature = "" if isinstance(function, property) else _signature(function)
-        # A base class's method may be documented there.
+        signature = "" if method.startswith("test_") else _signature(function)
         lines.append(f"- `{method}{signature}`: " + " ".join(about.split()))
     return [*lines, ""] if lines[-1] else lines
 
@@ -151,10 +151,12 @@ def _attributes(found: type[Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _signature(found: Any) -> str:
-    try:
-        return str(inspect.signature(found)).replace("'", "")
-    except (TypeError, ValueError):
+    """As its source has it, so that no version of Python and no address shows through; nothing for what has none."""
+    if not inspect.isfunction(found):
         return ""
+    node = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(found)))).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    return f"({ast.unparse(node.args)})" + (f" -> {ast.unparse(node.returns)}" if node.returns else "")
 
 
 BLOCK = re.compile(

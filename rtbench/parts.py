@@ -11,7 +11,7 @@ import functools
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hints
 
@@ -268,6 +268,13 @@ class Executor(Part, ABC):
 
         `tell` is called with events (see `rtbench.executors.jobs`) as they happen.
         """
+
+    def queued(self, tasks: Sequence[str]) -> Mapping[str, tuple[Literal["queued", "running"], str]]:
+        """Of the tasks that it handed on (`rtbench.executors.handed`), those its queue still has, with words on each.
+
+        One that stays until its jobs are done has none. RtbenchError with the reason if the queue does not answer.
+        """
+        return {}
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def as_command(name: str, loaded: Any, entry: plugins.Entry) -> Any:
             _foreign(loaded)
         )
     elif callable(loaded):
-        holder.command(name)(loaded)
+        grow = getattr(loaded, "for_arguments", None)  # a command whose options depend on what is asked of it
+        holder.command(name)(grow(output.invocation) if grow else loaded)
     else:
         raise PluginError(
             f"command {name!r} of {entry.distribution} is {loaded!r}: neither a function, nor a typer app, nor a click "

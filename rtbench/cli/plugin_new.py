@@ -32,8 +32,8 @@ _OWN = {"part.py": "src/{package}/{module}.py", "test_part.py": "tests/test_{mod
 class Kind:
     """What is particular about a distribution of one kind: its title, what to try it with, further files.
 
-    `target` is what in the part's module is registered; `registered` how it is called; `attributes` what its conformance
-    class says beside the name.
+    `target` is what in the part's module is registered, `registered` how it is called; `attributes` is what its
+    conformance class says beside the name.
     """
 
     title: str

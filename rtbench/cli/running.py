@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rtbench.cli.executor_options import build_executor, with_executor_options
 from rtbench.cli.output import JsonOption, emit, line, note, same_command, table
 from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption, SuiteArgument, tell_set_aside
 from rtbench.errors import SuiteError
@@ -82,6 +83,7 @@ def _plan_hint(planned: list[PlannedRun], suite: str, profile: str) -> str:
     return f"nothing to start; next: rtbench report {suite}" + (f" --profile {profile}" if profile != "paper" else "")
 
 
+@with_executor_options
 def run(
     suite: SuiteArgument,
     profile: ProfileOption = "paper",
@@ -91,7 +93,12 @@ def run(
     jobs: Annotated[int, typer.Option(help="Processes at a time; 0 = one per core.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads of arithmetic per process.")] = 1,
     batch: Annotated[int, typer.Option(help="Seeds of one cell trained in one process.")] = 1,
-    executor: Annotated[str, typer.Option(help="Where runs are executed; see rtbench list executors.")] = "local",
+    executor: Annotated[
+        str, typer.Option(help="Where runs are executed (rtbench list executors); with --help its options.")
+    ] = "local",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the executor, key=value (JSON); may be repeated.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option(help="Wait for runs that other runners work on, and take over those of dead ones.")
     ] = True,
@@ -103,7 +110,6 @@ def run(
     """Run what a suite still misses; stop and continue at any time."""
     from rtbench.cli.progress import Display
     from rtbench.executors.planning import counts, estimate, make_jobs
-    from rtbench.plugins import build, use
 
     for name, value, least in (("--jobs", jobs, 0), ("--threads", threads, 1), ("--batch", batch, 1)):
         if value < least:
@@ -112,7 +118,7 @@ def run(
     cost = estimate(planned, itertools.chain(rows, _submitted(results)))
     work = make_jobs(loaded, planned, batch=batch, threads=threads)
     how = {"jobs": jobs, "threads": threads, "retries": loaded.retries} | ({} if wait else {"wait": False})
-    part = build(use("executors", executor, how))
+    part = build_executor(executor, how, settings or [])
     display = Display(work, quiet=json)
     execution = part.make(state, display)
     slots = getattr(execution, "slots", 1)
@@ -136,6 +142,9 @@ def run(
             stopped = execution.run(work)
     fine = ("ok", "interrupted") if stopped else ("ok",)  # interrupted without being asked: a full disk, say
     failed = {run_id: ended for run_id, ended in display.finished.items() if ended.status not in fine}
+    if work and not (stopped or display.finished or json):  # handed on: a queue has the runs now
+        line(f"next: rtbench status {suite}" + (f" --profile {profile}" if profile != "paper" else ""))
+        return 0
     _end(suite, profile, loaded, display.finished, failed, unsupported, stale, stopped, state, results, json)
     return STOPPED if stopped else FAILED if failed else 0
 
@@ -190,10 +199,15 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """How far a suite is: runs by state, what is running now and how fast, what failed and why."""
+    from rtbench.cli import handed_on
+    from rtbench.executors.handed import whereabouts
     from rtbench.executors.planning import counts
+    from rtbench.results.places import open_store
 
     loaded, planned, _ = _plan(suite, profile, None, None, "failed", state)
-    running = running_now(state, {found.run_id for found in planned})
+    run_ids = {found.run_id for found in planned}
+    running = running_now(state, run_ids)
+    places = handed_on.still_open(planned, whereabouts(open_store(state), run_ids))
     failed = [found for found in planned if found.state in ("failed", "timeout")]
     data = {
         "schema_version": 1,
@@ -201,6 +215,7 @@ def status(
         "profile": loaded.profile,
         "counts": counts(planned),
         "running": running,
+        "handed_on": handed_on.data(places),
         "failed": [found.data() for found in failed],
     }
 
@@ -212,6 +227,8 @@ def status(
             f"{loaded.name}, profile {loaded.profile}: {len(planned)} runs: "
             + ", ".join(f"{count} {name}" for name, count in counts(planned).items())
         )
+        for text in handed_on.lines(places, same_command("run")):
+            line(text)
         for found in running:
             share = 100 * found["done_units"] / found["total_units"]
             gone = "not running any more; the next `rtbench run` continues it"

@@ -35,7 +35,17 @@ class Claim:
 class Claims:
     """The queue of a runner; jobs that other runners work on go to its end and are asked for again and again."""
 
-    def __init__(self, store: Store, jobs: Iterable[Job], retries: int, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        jobs: Iterable[Job],
+        retries: int,
+        tell: Callable[[dict[str, Any]], None],
+        *,
+        ask_again_s: float = ASK_AGAIN_S,
+    ) -> None:
+        """`ask_again_s` is how long a job of another runner is left alone before it is asked for again."""
+        self._ask_again_s = ask_again_s
         self.holder = uuid.uuid4().hex
         self._rows, self._retries, self._tell = RowStore(store), retries, tell
         self._leases = Leases(store, Holder.of_this_process(self.holder))
@@ -77,7 +87,7 @@ class Claims:
 
     def busy(self, job: Job) -> None:
         """To be asked for later: another runner has it now."""
-        self._busy.append((time.monotonic() + ASK_AGAIN_S * random.uniform(0.75, 1.25), job))
+        self._busy.append((time.monotonic() + self._ask_again_s * random.uniform(0.75, 1.25), job))
 
     def _claim(self, job: Job) -> Claim | None:
         held = self._leases.acquire_all(job.run_ids)

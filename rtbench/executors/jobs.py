@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from rtbench.cell import Cell, cell_from_json, cell_to_json
+from rtbench.executors.shelf import StoreShelf
+from rtbench.results.places import State, local_folder
+from rtbench.results.store import Store
 
 ROWS = "rows"
 CHECKPOINTS = "checkpoints"
@@ -94,14 +97,16 @@ class Job:
 
 @dataclass(frozen=True)
 class StatePaths:
-    """Where a job keeps its things in the local state."""
+    """Where a job keeps its things: all in the state, except for logs, which a bucket only gets a copy of."""
 
-    root: Path
+    root: State
     key: str
 
-    @property
-    def checkpoint(self) -> Path:
-        return self.root / CHECKPOINTS / self.key
+    def checkpoint(self, store: Store) -> Path | StoreShelf:
+        """Its place in the state; `store` is that of `root`."""
+        if isinstance(self.root, Path):
+            return self.root / CHECKPOINTS / self.key
+        return StoreShelf(store, f"{CHECKPOINTS}/{self.key}")
 
     @property
     def progress(self) -> str:
@@ -111,4 +116,4 @@ class StatePaths:
     @property
     def log(self) -> Path:
         """Tracebacks; what the process prints besides lies beside it with the ending `.err`."""
-        return self.root / LOGS / f"{self.key}.log"
+        return local_folder(self.root) / LOGS / f"{self.key}.log"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbench.errors import RtbenchError
-from rtbench.executors.claims import Claims
+from rtbench.executors.claims import ASK_AGAIN_S, Claims
 from rtbench.executors.jobs import Job, StatePaths
 from rtbench.executors.leases import Held, Lost
 from rtbench.executors.preload import modules, start_method
@@ -21,7 +21,7 @@ from rtbench.executors.recording import NO_ROOM, PROCESS_DIED, told
 from rtbench.executors.stopping import Stopping
 from rtbench.files import Refused
 from rtbench.parts import Executor, param
-from rtbench.results.store import FolderStore
+from rtbench.results.places import State, pace, packages, shared_store
 
 if TYPE_CHECKING:
     from rtbench.results.schema import Row
@@ -56,8 +56,8 @@ class Local(Executor):
 
     Params = Params
 
-    def make(self, state: Path, tell: Tell) -> LocalExecution:
-        """An execution with its state in a folder, telling events as they come."""
+    def make(self, state: State, tell: Tell) -> LocalExecution:
+        """An execution with its state in a folder or a bucket, telling events as they come."""
         return LocalExecution(state, tell, self.params)
 
 
@@ -97,7 +97,7 @@ class Work:
 class LocalExecution:
     """Starts workers, passes their events on, retries what failed, stops them all when asked."""
 
-    def __init__(self, state: Path, tell: Tell, params: Params) -> None:
+    def __init__(self, state: State, tell: Tell, params: Params) -> None:
         self._state, self._tell, self._params = state, tell, params
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.slots = params.jobs or max(1, cores // max(1, params.threads))
@@ -106,9 +106,10 @@ class LocalExecution:
 
     def run(self, jobs: Sequence[Job]) -> bool:
         """Execute all jobs; True if the execution was asked to stop (Ctrl-C or SIGTERM) before they were done."""
-        self._claims = Claims(FolderStore(self._state), jobs, self._params.retries, self._tell)
+        again_s = ASK_AGAIN_S * pace(self._state)
+        self._claims = Claims(shared_store(self._state), jobs, self._params.retries, self._tell, ask_again_s=again_s)
         errors = StatePaths(self._state, "warm").log.with_suffix(".err")
-        self._processes = Processes(modules(jobs), self._params.threads, errors)
+        self._processes = Processes([*modules(jobs), *packages(self._state)], self._params.threads, errors)
         with Stopping() as self._stopping:
             try:
                 while not self._stopping and (self._claims or self._running):
@@ -143,7 +144,8 @@ class LocalExecution:
 
     def _start(self, job: Job, held: Sequence[Held], task: dict[str, Any]) -> Child:
         fences = [lease.fence for lease in held]
-        place = {"state": str(self._state.resolve()), "holder": self._claims.holder, "fences": fences}
+        state = self._state.resolve() if isinstance(self._state, Path) else self._state
+        place = {"state": str(state), "holder": self._claims.holder, "fences": fences}
         task = {**task, **place, "job": job.to_json(), "start": start_method(job)}
         return self._processes.start(task, StatePaths(self._state, job.key).log.with_suffix(".err"))
 

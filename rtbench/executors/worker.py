@@ -21,18 +21,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbench.executors.hooks import Hooks
-from rtbench.executors.jobs import Job, StatePaths
+from rtbench.executors.jobs import LOGS, Job, StatePaths
 from rtbench.executors.leases import Heart, Held, Holder, Lost, held_from
 from rtbench.executors.recording import DIVERGED, NO_ROOM, PROCESS_DIED, Recorder
 from rtbench.files import CannotWrite, Refused
 from rtbench.learners.base import Outcome
 from rtbench.parts import canonical_json
+from rtbench.results.places import State, local_folder, open_store, pace, state_from
 from rtbench.results.rows import RowStore
-from rtbench.results.store import FolderStore
 
 if TYPE_CHECKING:
     from rtbench.learners.base import Program
     from rtbench.learners.checkpoint import CheckpointFolder
+    from rtbench.results.store import Store
 
 INTERRUPTED = 130
 LOST = 75
@@ -58,9 +59,14 @@ class Diverged(Exception):
 class Worker:
     """Carries one job through: load, advance, checkpoint, write rows."""
 
-    def __init__(self, state: Path, job: Job, leases: Sequence[Held], heart: Heart) -> None:
+    def __init__(
+        self, state: State, job: Job, leases: Sequence[Held], heart: Heart, store: Store | None = None
+    ) -> None:
+        """`store` is that of `state`, if it is open."""
         self.job, self.paths = job, StatePaths(state, job.key)
-        self.store = FolderStore(state)
+        self.store = store or open_store(state)
+        self._progress_s = PROGRESS_SECONDS * (pace(state) - 1)
+        self._kept_at = -math.inf
         self._leases, self._heart = leases, heart
         self._stop = False
         self._hooks = Hooks(lambda text: self.tell("note", text=text))
@@ -99,7 +105,7 @@ class Worker:
 
     def run(self) -> int:
         """The job, whatever happens to it; the process's exit code."""
-        self._hooks.call(self._hooks.hook.rtbench_configure, state_folder=str(self.paths.root))
+        self._hooks.call(self._hooks.hook.rtbench_configure, state_folder=str(local_folder(self.paths.root)))
         cell = self.job.cell.data()
         for run_id, seed, attempt in zip(self.job.run_ids, self.job.seeds, self.job.attempts, strict=True):
             self._hooks.call(self._hooks.hook.rtbench_run_started, run_id=run_id, cell=cell, seed=seed, attempt=attempt)
@@ -130,11 +136,10 @@ class Worker:
 
         from rtbench import plugins
         from rtbench.cell import RunBatch
-        from rtbench.learners.checkpoint import CheckpointFolder
 
         torch.set_num_threads(self.job.threads)
         program: Program = plugins.build(self.job.cell.learner).make(RunBatch(self.job.cell, self.job.seeds))
-        folder = CheckpointFolder(self.paths.checkpoint, max(lease.fence for lease in self._leases))
+        folder = self._checkpoints()
         if self.job.fresh:
             folder.remove()
         extra = folder.load(program)
@@ -183,10 +188,12 @@ class Worker:
         return time.monotonic() - begin
 
     def _progress(self, program: Program, units_per_s: float) -> None:
-        self._check()
         values = self._tell_progress(program, units_per_s)
-        found = {**values, "title": self.job.title, "pid": os.getpid(), "run_ids": list(self.job.run_ids)}
-        self.store.replace(self.paths.progress, canonical_json(found).encode())
+        if time.monotonic() >= self._kept_at + self._progress_s:
+            self._kept_at = time.monotonic()
+            self._check()
+            found = {**values, "title": self.job.title, "pid": os.getpid(), "run_ids": list(self.job.run_ids)}
+            self.store.replace(self.paths.progress, canonical_json(found).encode())
         self._metrics(program)
 
     def _tell_progress(self, program: Program, units_per_s: float) -> dict[str, Any]:
@@ -243,13 +250,17 @@ class Worker:
             cost = {"wall_s": wall_s, "steps_per_s": speed, "peak_memory_bytes": peak, "batch_runs": len(outcomes)}
             told.append(self._recorder.write(index, {**outcome, **cost, **ended}, extras))
         if status in ("ok", "failed") and error_type != PROCESS_DIED:  # all others can go on from their checkpoint
-            from rtbench.learners.checkpoint import CheckpointFolder
-
-            CheckpointFolder(self.paths.checkpoint, max(lease.fence for lease in self._leases)).remove()
-        with contextlib.suppress(OSError):
-            (self.paths.root / self.paths.progress).unlink(missing_ok=True)
+            self._checkpoints().remove()
+        with contextlib.suppress(Refused):
+            self.store.remove(self.paths.progress)
         self.tell("finished", runs=told)
         return 0
+
+    def _checkpoints(self) -> CheckpointFolder:
+        """What was saved of the job, to be continued under the leases this process holds."""
+        from rtbench.learners.checkpoint import CheckpointFolder
+
+        return CheckpointFolder(self.paths.checkpoint(self.store), max(lease.fence for lease in self._leases))
 
     def _keep(self, program: Program) -> None:
         """The policies, for `watch` and `probe`; where there is no room for them the result stands without."""
@@ -264,6 +275,9 @@ class Worker:
     def _log(self, text: str) -> None:
         self.paths.log.parent.mkdir(parents=True, exist_ok=True)
         self.paths.log.write_text(text)
+        if not isinstance(self.paths.root, Path):  # whoever looks may be on another machine
+            with contextlib.suppress(Refused):
+                self.store.replace(f"{LOGS}/{self.paths.log.name}", text.encode())
 
 
 def _flat(outcome: dict[str, Any]) -> list[Any]:
@@ -273,15 +287,16 @@ def _flat(outcome: dict[str, Any]) -> list[Any]:
 def main() -> int:
     """Carry out the task on the input: `run` a job, or `record` what became of a process that cannot say it."""
     task = json.load(sys.stdin)
-    job, state = Job.from_json(task["job"]), Path(task["state"])
+    job, state = Job.from_json(task["job"]), state_from(task["state"])
+    store = open_store(state)
     try:
-        leases = held_from(FolderStore(state), job.run_ids, task["fences"], Holder.of_this_process(task["holder"]))
+        leases = held_from(store, job.run_ids, task["fences"], Holder.of_this_process(task["holder"]))
     except Lost:
         return LOST
     heart = Heart(leases)
     heart.start()
     try:
-        worker = Worker(state, job, leases, heart)
+        worker = Worker(state, job, leases, heart, store)
         if task["do"] == "run":
             return worker.run()
         return worker.finish(task["status"], task["reason"], error_type=task["error_type"], wall_s=task["wall_s"])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rtbench.learners.update_timing import Params
     from rtbench.parts import EnvironmentSpec
 
-_WARM_UP = 1
+_WARM_UP, _POLL_S = 1, 0.2
 
 
 class _Constant(Experience):
@@ -105,7 +105,10 @@ class UpdateTimingProgram:
             )
             for _ in range(_WARM_UP):
                 self._work()
-        with alone():
+        with alone(waits=False) as free:
+            if not free:
+                time.sleep(_POLL_S)  # and answer to a signal meanwhile
+                return
             begin = time.perf_counter_ns()
             self._work()
             found.append(time.perf_counter_ns() - begin)
@@ -126,7 +129,8 @@ class UpdateTimingProgram:
 
     def _outcome(self, took_ns: Any) -> Outcome:
         count = self._graph.parameter_count()
-        columns = {**graph_columns(self._graph, self._cell.interaction), "eval_return_final": 0.0, "updates": 0}
+        columns = {**graph_columns(self._graph, self._cell.interaction), "eval_return_final": 0.0}
+        columns |= dict.fromkeys(("updates", "env_steps", "ticks"), 0)
         extras = {"rtbench/parameters": float(count), "rtbench/calls": float(len(took_ns))}
         if self._p.measures == "inference":
             ranks = {"p50": 50, "p95": 95, "p99": 99, "max": 100}

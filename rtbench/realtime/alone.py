@@ -18,17 +18,24 @@ NAME = "rtbench-wall-clock.lock"
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def alone(*, waits: bool = True) -> Iterator[bool]:
     """Wait until no other run on this machine is in here; where there is nothing to lock, go on.
+
+    The value is True; without waiting it is whether nobody else is in here.
 
     The kernel takes the lock from a process that ends, however it ends.
     """
     file = _opened(Path(tempfile.gettempdir()) / NAME)
+    free = True
     try:
         if file is not None and fcntl is not None:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                free = False
+            except OSError:  # a file system without locks
+                pass
+        yield free
     finally:
         if file is not None:
             os.close(file)

@@ -12,6 +12,7 @@ import rtbench
 from rtbench.drawing.svg import STYLE as LAYERS_STYLE
 from rtbench.report import runs, views
 from rtbench.report.collect import Site, SuiteReport
+from rtbench.report.compared import comparison
 from rtbench.report.graphics import Artist, Picture, distinct
 from rtbench.report.inline import inline, scoped
 from rtbench.report.timelines import STYLE as TIMELINE_STYLE
@@ -68,7 +69,7 @@ def build(site: Site, artist: Artist, *, live_s: float | None = None) -> Files:
 def _suite(report: SuiteReport) -> dict[str, Any]:
     """What a suite's page shows besides pictures."""
     comparisons = [
-        views.comparison(compared, f"Over all tasks, profile {compared.block[0]}") for compared in report.comparisons
+        comparison(compared, f"Over all tasks, profile {compared.block[0]}") for compared in report.comparisons
     ]
     versions = {
         f"{row[f'{axis}_distribution']} {row[f'{axis}_version']}".strip() for row in report.rows for axis in PART_AXES

@@ -28,16 +28,8 @@ KNOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "memory": ("fsspec", {}),
 }
 """File systems whose `pipe_file(mode="create")` is a condition that the service checks: their package, options."""
-REFUSED = {
-    name: f"{title} has no write that fails if the name exists, so two runners could commit one run twice"
-    for name, title in {
-        "ftp": "FTP",
-        "sftp": "fsspec's SFTP",
-        "webhdfs": "WebHDFS",
-        "http": "HTTP",
-        "https": "HTTP",
-    }.items()
-}
+_NO_CONDITION = "has no write that fails if the name exists, so two runners could commit one run twice"
+REFUSED = {name: f"{name} {_NO_CONDITION}" for name in ("ftp", "sftp", "webhdfs", "http", "https")}
 PATIENCE_S = 60.0
 """How long what fails in passing is tried again."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0

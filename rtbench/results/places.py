@@ -37,13 +37,15 @@ class Bucket:
 
 
 State = Path | Bucket
+BUCKET_PACE = 10.0
 
 
-def state_from(text: str) -> State:
+def state_from(given: str | Path) -> State:
     """A folder or a place in a bucket; RtbenchError for a URL that cannot hold state.
 
     `file:` is a folder. What else can be is `rtbench.results.objects.KNOWN`.
     """
+    text = str(given)
     found = _URL.fullmatch(text)
     if found is None:
         return Path(text.removeprefix("file:")) if text.startswith("file:") else Path(text)
@@ -61,6 +63,40 @@ def open_store(state: State, kind: str = "") -> Store:
     from rtbench.results.objects import ObjectStore
 
     return ObjectStore(state.url)
+
+
+def shared_store(state: State) -> Store:
+    """The store of a place that several processes work in; RtbenchError if they could not trust it.
+
+    A bucket is tried out: whether it can be written, and whether it keeps what is written only once.
+    """
+    store = open_store(state)
+    if isinstance(state, Bucket):
+        if state.protocol == "memory":
+            raise RtbenchError(
+                "memory is one process's own, and every run is a process",
+                place=f"--state {state}",
+                hint="a folder, or a bucket",
+            )
+        from rtbench.results.objects import ObjectStore
+
+        assert isinstance(store, ObjectStore)
+        store.prove()
+    return store
+
+
+def packages(state: State) -> list[str]:
+    """Modules that workers load for it."""
+    if isinstance(state, Path):
+        return []
+    from rtbench.results.objects import KNOWN
+
+    return [KNOWN[state.protocol][0]]
+
+
+def pace(state: State) -> float:
+    """How many times more seldom than a folder it is asked in passing: a bucket bills every request."""
+    return 1.0 if isinstance(state, Path) else BUCKET_PACE
 
 
 def local_folder(state: State) -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
 from rtbench import plugins
-from rtbench.cli import facts
 from rtbench.testing.base import RegisteredConformance, require
 
 
@@ -22,7 +22,9 @@ class CommandConformance(RegisteredConformance):
 
     def test_is_documented(self) -> None:
         """`rtbench describe command` has something to say."""
-        require(facts.registered(self.kind, self.name)["doc"].strip(), "it has no docstring or help")
+        loaded = self.entry.load()
+        about = getattr(getattr(loaded, "info", None), "help", None) or getattr(loaded, "help", None)
+        require(about or inspect.getdoc(loaded), "it has no docstring or help")
 
     def test_has_help(self) -> None:
         """`--help` ends with 0 and says something."""

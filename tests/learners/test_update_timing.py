@@ -8,6 +8,7 @@ from helpers.cells import interaction
 from rtbench.cell import Budget, Cell, RunBatch
 from rtbench.learners.update_timing_program import learners_needed
 from rtbench.plugins import build, use
+from rtbench.realtime.alone import alone
 
 
 def cell(params=None, architecture=("cnn", {"channels": [3, 4, 3], "width": 12}), met=None):
@@ -35,7 +36,7 @@ def test_a_row_of_times(measures):
     while not program.done:
         program.advance()
         calls += 1
-    assert calls == 8
+    assert calls >= 8  # more if a run elsewhere on this machine had to be waited for
     for outcome in program.outcomes():
         assert outcome.extras["rtbench/calls"] == 4
         assert outcome.extras["rtbench/parameters"] == outcome.columns["parameters"]
@@ -57,3 +58,12 @@ def test_what_cannot_be_measured():
     wide = ("cnn", {"channels": [3, 4, 3], "width": 400_000_000})
     assert "learning with batches of 16 does not fit" in reason(cell(architecture=wide))
     assert "inference does not fit" in reason(cell({"measures": "inference"}, wide))
+
+
+def test_it_lets_others_finish_first_and_stays_answerable():
+    program = build((given := cell()).learner).make(RunBatch(given, (0,)))
+    with alone():
+        program.advance()
+        assert program._found == [[]]
+    program.advance()
+    assert len(program._found[0]) == 1

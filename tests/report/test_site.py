@@ -258,3 +258,11 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (outside / MANIFEST).write_text(json.dumps({"files": ["../thesis.tex", "/etc/none"]}))
     write({"a.html": b"a"}, outside)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_suite_that_reduces_by_the_mean_shows_the_means_interval(suite: str) -> None:
+    path = Path(suite)
+    path.write_text(path.read_text(encoding="utf-8").replace("[leaderboard]", '[leaderboard]\nreduce = "mean"'))
+    page = pages(build(made(suite), Artist(can_draw=False)))["suites/tiny/index.html"]
+    assert "60.0" in cells_of(page, "mean [95 %]")
+    assert "IQM" not in page.text

@@ -10,7 +10,6 @@ free games never switch theirs off once they have begun, others do for moments b
 
 from __future__ import annotations
 
-import gc
 import threading
 from pathlib import Path
 
@@ -67,8 +66,7 @@ def _without() -> None:
     if _current is not None:
         if _current.holder is not None:
             _current.holder.keep()
-        _current = None
-        gc.collect()
+        _current = None  # nothing else refers to it, so it ends at once
 
 
 def _emulator(rom: Path) -> _Emulator:

@@ -1,5 +1,6 @@
 """Everything this package offers passes the checks that rtbench has for its kind."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,11 @@ from rtbench.testing import (
 )
 
 from rtbench_gameboy import conformance
-from rtbench_gameboy.cartridges import DATA_VARIABLE
+from rtbench_gameboy.cartridges import Cartridge
+from rtbench_gameboy.importing import import_cartridge
+from rtbench_gameboy.rules import GAMES
+
+ENCOUNTERS = GAMES / "encounters.gb"
 
 
 class TestFallingBlocks(conformance.FallingBlocksChecks):
@@ -28,24 +33,14 @@ class TestCatch(conformance.CatchChecks):
     pass
 
 
-@pytest.fixture
-def nothing_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+class TestSavedBattles(conformance.PokemonBattlesChecks):
+    """With the free encounters standing in for the cartridge."""
 
+    params: ClassVar[dict[str, Any]] = {"max_frames": 400, "version": "red"}
 
-@pytest.mark.usefixtures("nothing_imported")
-class TestTetris(conformance.TetrisChecks):
-    pass
-
-
-@pytest.mark.usefixtures("nothing_imported")
-class TestPokemonBattlesGame(conformance.PokemonBattlesChecks):
-    pass
-
-
-@pytest.mark.usefixtures("nothing_imported")
-class TestPokemonCatchingGame(conformance.PokemonCatchingChecks):
-    pass
+    @pytest.fixture(autouse=True)
+    def imported(self, red: Cartridge, states: Callable[[str, list[int]], Path]) -> None:
+        import_cartridge(ENCOUNTERS, states("battles", [0, 3]))
 
 
 class TestTrainingContinues(LearnerConformance):

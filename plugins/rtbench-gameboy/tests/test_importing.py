@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,51 +24,11 @@ from rtbench_gameboy.console import Console, mask
 from rtbench_gameboy.environments import PokemonBattles, PokemonParams, Tetris, TetrisParams
 from rtbench_gameboy.imported_rules import BattleRules, CatchingRules, TetrisRules
 from rtbench_gameboy.memory import Variable
-from rtbench_gameboy.rules import ENCOUNTERS, STATE, EncountersRules
+from rtbench_gameboy.rules import ENCOUNTERS, STATE
 from rtbench_gameboy.world import World
 
 BLOCKS, ENCOUNTER = rules.GAMES / "falling-blocks.gb", rules.GAMES / "encounters.gb"
-EMPTY = Variable(0xDE00, "|u1")
-
-
-def stand_in(name: str, rom: Path, variables: dict[str, Variable], *, states: bool) -> Cartridge:
-    content = rom.read_bytes()
-    sha1 = hashlib.sha1(content).hexdigest()
-    return Cartridge(name, f"Stand-in for {name}", sha1, len(content), name, variables, {"done": {}}, states)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(cartridges.DATA_VARIABLE, str(tmp_path / "data"))
-    return tmp_path
-
-
-@pytest.fixture
-def red(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cartridge:
-    """The free encounters as Pokémon Red: ours are three, theirs come one at a time."""
-    variables = {f"own_hp_{i + 1}": Variable(0xC025 + 4 * i, "|u1") if i < 3 else EMPTY for i in range(6)}
-    variables |= {f"foe_hp_{i + 1}": EMPTY if i else Variable(0xC031, "|u1") for i in range(6)}
-    variables |= {f"owned_{i + 1}": EMPTY for i in range(19)}
-    variables |= {"party_size": EMPTY, "in_battle": Variable(0xC021, "|i1"), "box_count": ENCOUNTERS["caught"]}
-    cartridge = stand_in("pokemon-red", ENCOUNTER, variables, states=True)
-    monkeypatch.setitem(CARTRIDGES, "pokemon-red", cartridge)
-    return cartridge
-
-
-def states(folder: Path, kind: str, numbers: list[int]) -> Path:
-    """Saved states of the free encounters, at the first message of these."""
-    where = folder / "states" / kind
-    where.mkdir(parents=True)
-    for place, number in enumerate(numbers):
-        mode: Any = "battles" if kind == "battles" else "catching"
-        game = EncountersRules(mode, "limit", 1)
-        game._first = number
-        console = Console(ENCOUNTER)
-        rules._FreeGame.begin(game, console, np.random.default_rng(1))
-        for _ in range(60):
-            console.frame(mask())
-        (where / f"{place + 8}.state").write_bytes(gzip.compress(console.state()))
-    return folder / "states"
+States = Callable[[str, list[int]], Path]
 
 
 # ---- recognising -----------------------------------------------------------------------------------------------------
@@ -122,8 +83,10 @@ def test_without_an_image_a_cell_is_unsupported_and_told_the_command() -> None:
 # ---- importing -------------------------------------------------------------------------------------------------------
 
 
-def test_an_imported_cartridge_is_a_folder_that_stable_retro_can_play(folder: Path, red: Cartridge) -> None:
-    found = importing.import_cartridge(ENCOUNTER, states(folder, "battles", [0, 3]))
+def test_an_imported_cartridge_is_a_folder_that_stable_retro_can_play(
+    folder: Path, red: Cartridge, states: States
+) -> None:
+    found = importing.import_cartridge(ENCOUNTER, states("battles", [0, 3]))
     assert found.states == {"battles": 2, "catching": 0}
     there = {path.name for path in found.folder.iterdir()}
     assert there == {"rom.gb", "rom.sha", "data.json", "scenario.json", "metadata.json", "Start.state", "battles"}
@@ -157,8 +120,8 @@ def test_states_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert [path.stem for path in cartridges.in_order(tmp_path)] == ["9", "10", "battle 2", "battle 11"]
 
 
-def test_the_command_says_what_it_found(folder: Path, red: Cartridge) -> None:
-    where = states(folder, "battles", [0])
+def test_the_command_says_what_it_found(folder: Path, red: Cartridge, states: States) -> None:
+    where = states("battles", [0])
     done = CliRunner().invoke(gameboy, ["import", "--rom", str(ENCOUNTER), "--states", str(where), "--json"])
     assert json.loads(done.stdout)["states"] == {"battles": 1, "catching": 0}
     listed = json.loads(CliRunner().invoke(gameboy, ["list", "--json"]).stdout)
@@ -181,8 +144,10 @@ def test_the_start_of_a_game_is_the_state_before_the_press_that_begins_it() -> N
 # ---- playing ---------------------------------------------------------------------------------------------------------
 
 
-def test_battles_go_through_the_states_in_order_and_end_with_the_last(folder: Path, red: Cartridge) -> None:
-    importing.import_cartridge(ENCOUNTER, states(folder, "battles", [0, 3, 6]))
+def test_battles_go_through_the_states_in_order_and_end_with_the_last(
+    folder: Path, red: Cartridge, states: States
+) -> None:
+    importing.import_cartridge(ENCOUNTER, states("battles", [0, 3, 6]))
     env = PokemonBattles(PokemonParams("red")).make()
     observation, _ = env.reset(seed=0)
     rewards, over, counts = [], False, []
@@ -198,9 +163,9 @@ def test_battles_go_through_the_states_in_order_and_end_with_the_last(folder: Pa
     assert sum(rewards) == 3  # one of theirs each; none of ours fell
 
 
-def test_a_battle_that_is_lost_begins_again(folder: Path, red: Cartridge) -> None:
+def test_a_battle_that_is_lost_begins_again(folder: Path, red: Cartridge, states: States) -> None:
     """Nobody strikes: nets do not work in battles."""
-    importing.import_cartridge(ENCOUNTER, states(folder, "battles", [24, 0]))
+    importing.import_cartridge(ENCOUNTER, states("battles", [24, 0]))
     rule = BattleRules("pokemon-red")
     console = Console(rule.rom)
     rule.begin(console, np.random.default_rng(0))
@@ -231,14 +196,14 @@ class Memory:
 
 
 @pytest.fixture
-def catching(folder: Path, red: Cartridge, monkeypatch: pytest.MonkeyPatch) -> tuple[CatchingRules, Any, Any]:
+def catching(folder: Path, red: Cartridge, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any, Any]:
     monkeypatch.setattr("rtbench_gameboy.imported_rules.just_on", lambda rom: b"")
-    where = folder / "data" / "pokemon-red" / "catching"
+    where = folder / "data" / "Red" / "catching"
     where.mkdir(parents=True)
     for number in (1, 2):
         (where / f"{number}.state").write_bytes(b"state")
     true = {name: Variable(0xD000 + at, "|u1") for at, name in enumerate(red.variables)}
-    monkeypatch.setitem(CARTRIDGES, "pokemon-red", stand_in("pokemon-red", ENCOUNTER, true, states=True))
+    stand_in(true)
     console = Memory()
     rule = CatchingRules("pokemon-red")
     rule.begin(console, np.random.default_rng(0))  # type: ignore[arg-type]
@@ -306,8 +271,8 @@ def test_tetris_begins_after_idle_frames_with_start_and_a(folder: Path, monkeypa
     assert rule.progress() == {"score": 40.0, "level": 0.0}
 
 
-def test_imported_encounters_replay_from_their_actions(folder: Path, red: Cartridge) -> None:
-    importing.import_cartridge(ENCOUNTER, states(folder, "battles", [1, 2]))
+def test_imported_encounters_replay_from_their_actions(folder: Path, red: Cartridge, states: States) -> None:
+    importing.import_cartridge(ENCOUNTER, states("battles", [1, 2]))
     actions = np.random.default_rng(3).integers(7, size=200).tolist()
 
     def episode() -> list[bytes]:
