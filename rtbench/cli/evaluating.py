@@ -17,6 +17,7 @@ from rtbench.errors import SuiteError
 if TYPE_CHECKING:
     from rtbench.cell import Cell, Interaction
     from rtbench.learners.policy import Policy, PolicyScores
+    from rtbench.results.places import State
 
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
@@ -85,7 +86,7 @@ def evaluate(
     emit(data, json=json, render=render)
 
 
-def _policy_file(text: str, state: Path) -> tuple[str, Policy | None]:
+def _policy_file(text: str, state: State) -> tuple[str, Policy | None]:
     """A policy's file or function; of rtbench's own also the policy, which knows its environment."""
     from rtbench.contents import PYTHON
     from rtbench.learners.foreign import kind_of

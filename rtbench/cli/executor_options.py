@@ -23,7 +23,7 @@ Command = Callable[..., Any]
 
 
 def executor_name(given: str) -> str:
-    """The registered name: a plugin's namespace alone stands for the part of that name in it (`slurm`: `slurm/slurm`)."""
+    """The registered name: `slurm` stands for `slurm/slurm`, a plugin's namespace for the part of that name in it."""
     known, full = plugins.entries("executors"), f"{given}/{given}"
     return full if given not in known and full in known else given
 
@@ -84,7 +84,7 @@ def _flag(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
     text = doc + (f" ({unit})" if unit else "") + default
     declared = f"--{word}/--no-{word}" if kind is bool else f"--{word}"
     option = typer.Option(declared, help=text, show_default=False, rich_help_panel=None)
-    annotation = Annotated[kind | None, option]
+    annotation: Any = Annotated[kind | None, option]  # type: ignore[valid-type]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

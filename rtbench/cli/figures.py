@@ -35,8 +35,8 @@ def figures(
     from rtbench.results import figure_files
     from rtbench.results.figures import build_figures
     from rtbench.results.pictures import caption
+    from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore
-    from rtbench.results.store import FolderStore
     from rtbench.results.submissions import readable_submissions
     from rtbench.suites.model import load_suite
 
@@ -50,7 +50,7 @@ def figures(
     if not can_draw():
         note(f"warning: {NOT_DRAWN}")
     problems: list[str] = []
-    scan = RowStore(FolderStore(state)).scan(newest=True)
+    scan = RowStore(open_store(state)).scan(newest=True)
     rows = [*scan.rows, *readable_submissions(folder / "submissions", problems)]
     drawn = build_figures(loaded, rows)
     paths = figure_files.write(drawn, output, forms=forms if can_draw() else ())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rtbench.cell import Interaction
     from rtbench.graph import LayerGraph
     from rtbench.learners.policy import Policy, PolicyScores
+    from rtbench.results.places import State
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The first letters of a run's id, at least six, or an .npz of its policy.")
@@ -70,19 +71,21 @@ def probe(
 # ---- finding a policy ------------------------------------------------------------------------------------------------
 
 
-def find_policy(run: str, state: Path) -> Policy:
+def find_policy(run: str, state: State) -> Policy:
     """A policy by the first letters of its run's id, or from its file; SuiteError naming what there is."""
     from rtbench.learners.policy import SUFFIX, Policy
 
     return Policy.read(Path(run) if run.endswith(SUFFIX) else policy_path(run, state))
 
 
-def policy_path(run: str, state: Path) -> Path:
-    """Where a run's policy lies in the local state; SuiteError if none or several begin with these letters."""
+def policy_path(run: str, state: State) -> Path:
+    """Where a run's policy lies, a copy of one in a bucket; SuiteError if none or several begin with these letters."""
+    from rtbench.files import write
     from rtbench.learners.policy import POLICIES, SUFFIX
-    from rtbench.results.store import FolderStore
+    from rtbench.results.places import local_folder, open_store
 
-    keys = FolderStore(state).list(f"{POLICIES}/")
+    store = open_store(state)
+    keys = store.list(f"{POLICIES}/")
     known = {key.removeprefix(f"{POLICIES}/").removesuffix(SUFFIX): key for key in keys if key.endswith(SUFFIX)}
     fitting = sorted(name for name in known if name.startswith(run.lower()))
     if len(run) < SHORTEST_PREFIX:
@@ -107,7 +110,12 @@ def policy_path(run: str, state: Path) -> Path:
             allowed=[name[: max(12, len(run) + 4)] for name in fitting[:_SHOWN]],
             hint="give more letters",
         )
-    return state / known[fitting[0]]
+    key = known[fitting[0]]
+    if isinstance(state, Path):
+        return state / key
+    copy = local_folder(state) / key
+    write(copy, store.read(key), kind=POLICIES)
+    return copy
 
 
 # ---- another interaction ---------------------------------------------------------------------------------------------

@@ -26,9 +26,11 @@ from rtbench.errors import SuiteError
 from rtbench.interaction.profile import MACHINE_FIELDS, SUFFIX, LatencyProfile, digest, write_profile
 from rtbench.parts import PartUse, PolicyShape
 from rtbench.plugins import use
+from rtbench.results.places import local_folder
 
 if TYPE_CHECKING:
     from rtbench.interaction.profile import ProfileGroup
+    from rtbench.results.places import State
 
 FOLDER = "profiles"
 
@@ -65,7 +67,7 @@ def profile(
     networks = _networks(architectures, layers, width, given_parameters({"skips": skips}, settings or []))
     contenders = _contenders(backend or ["eager"], _numbers(threads, "--threads") or (1,))
     refused = _refused(networks, contenders)
-    target = output or state / FOLDER
+    target = output or local_folder(state) / FOLDER
     _check_target(target, len(networks) * len(hows) * len(contenders) // len(EXECUTIONS))
     machine = _machine()
     saved: list[Saved] = []

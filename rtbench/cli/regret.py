@@ -17,6 +17,7 @@ from rtbench.cli.running import FAILED, SHOWN_FAILURES, STOPPED, OnlyOption, Pro
 from rtbench.errors import SuiteError
 
 if TYPE_CHECKING:
+    from rtbench.results.places import State
     from rtbench.results.regret import Decomposition, Estimate, Worlds
     from rtbench.suites.expand import SuiteCell
     from rtbench.suites.model import Suite
@@ -131,18 +132,18 @@ def _needed(loaded: Suite, apart: Mapping[str, Worlds]) -> dict[str, SuiteCell]:
     return {cell.cell_id: cell for cell in expand(loaded, added=cells) if cell.cell_id in wanted}
 
 
-def _execute(loaded: Suite, needed: Mapping[str, SuiteCell], state: Path, jobs: int, *, quiet: bool) -> int:
+def _execute(loaded: Suite, needed: Mapping[str, SuiteCell], state: State, jobs: int, *, quiet: bool) -> int:
     """Run what has no result yet; the exit code."""
     import dataclasses
 
     from rtbench.cli.progress import Display
     from rtbench.executors.planning import COLUMNS, make_jobs, plan_runs
     from rtbench.plugins import build, use
+    from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore
-    from rtbench.results.store import FolderStore
 
     runs = {run for cell in needed.values() for run in cell.run_ids}
-    scan = RowStore(FolderStore(state)).scan(wanted=runs.__contains__, columns=COLUMNS, newest=True)
+    scan = RowStore(open_store(state)).scan(wanted=runs.__contains__, columns=COLUMNS, newest=True)
     planned = plan_runs(needed.values(), {row["run_id"]: row for row in scan.rows})
     # Under a name of their own, so that the suite's leaderboard does not take them for rows of an earlier self.
     theirs = dataclasses.replace(loaded, name=f"{loaded.name}-{COUNTERFACTUALS}")
@@ -152,7 +153,8 @@ def _execute(loaded: Suite, needed: Mapping[str, SuiteCell], state: Path, jobs: 
     if not quiet:
         line(f"{loaded.title} ({loaded.name}, profile {loaded.profile}): {len(work)} runs to do")
     display = Display(work, quiet=quiet)
-    state.mkdir(parents=True, exist_ok=True)
+    if isinstance(state, Path):
+        state.mkdir(parents=True, exist_ok=True)
     execution = build(use("executors", "local", {"jobs": jobs, "retries": loaded.retries})).make(state, display)
     with display:
         stopped = execution.run(work)
@@ -164,18 +166,18 @@ def _execute(loaded: Suite, needed: Mapping[str, SuiteCell], state: Path, jobs: 
     return STOPPED if stopped else FAILED if lost else 0
 
 
-def _rows(loaded: Suite, state: Path, results: Path) -> list[Mapping[str, Any]]:
+def _rows(loaded: Suite, state: State, results: Path) -> list[Mapping[str, Any]]:
     """All local and submitted rows, one per run: what is best known may be anybody's."""
     from rtbench.results.groups import choose
+    from rtbench.results.places import open_store
     from rtbench.results.regret import COLUMNS, metric_of
     from rtbench.results.rows import RowStore
-    from rtbench.results.store import FolderStore
     from rtbench.results.submissions import readable_submissions
     from rtbench.results.summary import metric_column
 
     metric = metric_of(loaded.leaderboard.metric)
     columns, problems = tuple(dict.fromkeys((*COLUMNS, metric_column(metric)))), list[str]()
-    local = RowStore(FolderStore(state)).stream(problems, columns=columns, newest=True)
+    local = RowStore(open_store(state)).stream(problems, columns=columns, newest=True)
     rows = choose(itertools.chain(local, readable_submissions(results / "submissions", problems, columns)))
     tell_set_aside(problems)
     return rows

@@ -13,6 +13,7 @@ from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption, tell
 from rtbench.errors import SuiteError
 
 if TYPE_CHECKING:
+    from rtbench.results.places import State
     from rtbench.results.report import Report, ReportLine
     from rtbench.suites.expand import SuiteCell
     from rtbench.suites.model import Suite
@@ -58,7 +59,7 @@ def report(
     _one(suite, profile, state, folder, json)
 
 
-def _one(suite: str, profile: str, state: Path, folder: Path, json: bool) -> None:
+def _one(suite: str, profile: str, state: State, folder: Path, json: bool) -> None:
     """One suite under one profile, in the terminal."""
     from rtbench import plugins
     from rtbench.results.report import build_report, columns, suite_rows
@@ -89,15 +90,15 @@ def _one(suite: str, profile: str, state: Path, folder: Path, json: bool) -> Non
 
 
 def _rows(
-    state: Path, folder: Path, cells: Sequence[SuiteCell], columns: Sequence[str] | None
+    state: State, folder: Path, cells: Sequence[SuiteCell], columns: Sequence[str] | None
 ) -> tuple[list[Mapping[str, Any]], list[str]]:
     """Rows of the cells' runs in the local state and in submissions, and what could not be read."""
+    from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore
-    from rtbench.results.store import FolderStore
     from rtbench.results.submissions import readable_submissions
 
     runs = {run for cell in cells for run in cell.run_ids}
-    scan = RowStore(FolderStore(state)).scan(wanted=runs.__contains__, columns=columns, newest=True)
+    scan = RowStore(open_store(state)).scan(wanted=runs.__contains__, columns=columns, newest=True)
     problems = [f"{state}/{problem}" for problem in scan.problems]
     submitted = readable_submissions(folder / "submissions", problems, columns)
     return [*scan.rows, *(row for row in submitted if row["run_id"] in runs)], problems
@@ -134,7 +135,7 @@ def _show(suite: Suite, told: Report) -> None:
 
 def _heads(lines: Sequence[ReportLine]) -> list[str]:
     further = [key for key in lines[0].further if len({str(entry.further[key]) for entry in lines}) > 1]
-    heads = ["delta", "execution", "method", *further, "seeds", "mean ± SE", "IQM [95 %]", "age p50"]
+    heads = ["delta", "execution", "method", *further, "seeds", "mean ± SE", _reduced(lines[0]), "age p50"]
     if any(entry.published for entry in lines):
         heads += ["published", "difference"]
     return [*heads, "status"]
@@ -151,13 +152,17 @@ def _cells(entry: ReportLine, heads: Sequence[str]) -> list[str]:
         **{key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in entry.further.items()},
         "seeds": f"{told.done}/{told.wanted}",
         "mean ± SE": plus_minus(_short(told.mean), _short(told.standard_error)),
-        "IQM [95 %]": between(_short(told.iqm), _short(told.low), _short(told.high)),
+        _reduced(entry): between(_short(told.reduced), _short(told.low), _short(told.high)),
         "age p50": "" if told.observation_age_p50_steps is None else f"{told.observation_age_p50_steps:g}",
         "published": _printed(published) if published else "",
         "difference": "" if entry.difference is None else f"{_short(entry.difference):+g}",
         "status": entry.status + (f", {told.failed} failed" if told.failed else ""),
     }
     return [values[head] for head in heads]
+
+
+def _reduced(entry: ReportLine) -> str:
+    return "IQM [95 %]" if entry.summary.how == "iqm" else "mean [95 %]"
 
 
 def _printed(published: Published) -> str:

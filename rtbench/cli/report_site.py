@@ -15,13 +15,14 @@ from rtbench.errors import RtbenchError, SuiteError
 if TYPE_CHECKING:
     from rtbench.report.collect import Running, Site
     from rtbench.report.graphics import Artist
+    from rtbench.results.places import State
     from rtbench.suites.model import Suite
 
 FILMS = "films"
 """The folder of results in which films lie, in one of each suite's."""
 
 
-def build_site(suite: str | None, html: Path, state: Path, folder: Path, *, live_s: float | None, json: bool) -> None:
+def build_site(suite: str | None, html: Path, state: State, folder: Path, *, live_s: float | None, json: bool) -> None:
     """Write the site of one suite, or of all with rows; with `live_s` again that often until it is interrupted."""
     from rtbench.report.graphics import Artist
 
@@ -43,7 +44,7 @@ def build_site(suite: str | None, html: Path, state: Path, folder: Path, *, live
         _renew(suite, html, state, folder, artist, live_s)
 
 
-def _renew(suite: str | None, html: Path, state: Path, folder: Path, artist: Artist, live_s: float) -> None:
+def _renew(suite: str | None, html: Path, state: State, folder: Path, artist: Artist, live_s: float) -> None:
     """Build again whenever rows or progress changed; on Ctrl-C once more, without the looking for news."""
     seen = _trace(state, folder)
     try:
@@ -59,8 +60,14 @@ def _renew(suite: str | None, html: Path, state: Path, folder: Path, artist: Art
         raise
 
 
-def _trace(state: Path, folder: Path) -> tuple[tuple[str, int], ...]:
+def _trace(state: State, folder: Path) -> tuple[tuple[str, int], ...]:
     """What a site is built from, by name and time of change: rows, progress, submissions."""
+    from rtbench.results.places import open_store
+
+    if not isinstance(state, Path):  # names and contents: a bucket's times of change are its own clock's
+        store = open_store(state)
+        kept = [(key, hash(store.read(key))) for key in store.list("progress/")]
+        return (*((key, 0) for key in store.list("rows/")), *kept, *_trace(folder / "no-state", folder))
     places = (state / "rows", state / "progress", folder / "submissions")
     found = (path for place in places if place.is_dir() for path in place.iterdir())
     out = []
@@ -73,7 +80,7 @@ def _trace(state: Path, folder: Path) -> tuple[tuple[str, int], ...]:
 
 
 def _build(
-    suite: str | None, html: Path, state: Path, folder: Path, artist: Artist, live_s: float | None
+    suite: str | None, html: Path, state: State, folder: Path, artist: Artist, live_s: float | None
 ) -> tuple[Site, list[Path]]:
     from rtbench.report import pages, site
     from rtbench.report.collect import collect, others_than
@@ -94,13 +101,13 @@ def _build(
     return found, site.write(site.with_live(built) if live_s is not None else built, html)
 
 
-def _rows(state: Path, folder: Path, problems: list[str]) -> list[Mapping[str, Any]]:
+def _rows(state: State, folder: Path, problems: list[str]) -> list[Mapping[str, Any]]:
     """All rows there are, local ones and submitted ones; a line in `problems` for what cannot be read."""
+    from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore
-    from rtbench.results.store import FolderStore
     from rtbench.results.submissions import readable_submissions
 
-    scan = RowStore(FolderStore(state)).scan(newest=True)
+    scan = RowStore(open_store(state)).scan(newest=True)
     problems += [f"{state}/{problem}" for problem in scan.problems]
     return [*scan.rows, *readable_submissions(folder / "submissions", problems)]
 
@@ -130,7 +137,7 @@ def _plugin_sections() -> Any:
     return lambda suite, rows: sections_of(manager, suite, rows)
 
 
-def _running(suites: Sequence[Suite], state: Path) -> list[Running]:
+def _running(suites: Sequence[Suite], state: State) -> list[Running]:
     """Runs of these suites' profiles that are under way, from local state."""
     from rtbench.cli.running import running_now
     from rtbench.suites.expand import expand

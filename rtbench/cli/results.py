@@ -11,6 +11,7 @@ import typer
 
 from rtbench.cli.output import JsonOption, emit, line, note
 from rtbench.errors import InvalidResults, RtbenchError, SuiteError
+from rtbench.results.places import State, state_from
 
 if TYPE_CHECKING:
     from rtbench.results.figure_files import Form
@@ -26,7 +27,20 @@ SuiteChoice = Annotated[
 ResultsOption = Annotated[
     Path, typer.Option("--results", help="Folder of submissions/ and leaderboards/, as committed.")
 ]
-StateOption = Annotated[Path, typer.Option("--state", envvar="RTBENCH_STATE", help="Folder of the local state.")]
+if TYPE_CHECKING:
+    StateType = State
+else:  # Typer knows no unions; the parser gives the value its type
+    StateType = object
+StateOption = Annotated[
+    StateType,
+    typer.Option(
+        "--state",
+        envvar="RTBENCH_STATE",
+        parser=state_from,
+        metavar="PLACE",
+        help="Where runs, leases and checkpoints lie: a folder, or s3://bucket/folder, gs://bucket/folder.",
+    ),
+]
 RESULTS = Path("results")
 STATE = Path(".rtbench")
 FIGURES = "figures"
@@ -190,10 +204,10 @@ def results_export(
     emit({"schema_version": 1, "written": str(path), "rows": len(fresh)}, json=json, render=render)
 
 
-def _of_suite(suite: Suite, state: Path, problems: list[str]) -> list[Row]:
+def _of_suite(suite: Suite, state: State, problems: list[str]) -> list[Row]:
     """The newest attempt of runs that the suite started or that are cells of one of its profiles."""
+    from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore, latest
-    from rtbench.results.store import FolderStore
     from rtbench.suites.expand import expand
     from rtbench.suites.model import load_suite
 
@@ -201,7 +215,7 @@ def _of_suite(suite: Suite, state: Path, problems: list[str]) -> list[Row]:
     for profile in suite.profiles:
         cells |= {cell.cell_id for cell in expand(load_suite(str(suite.path), profile), support=False)}
     unread: list[str] = []
-    rows = RowStore(FolderStore(state)).stream(unread)
+    rows = RowStore(open_store(state)).stream(unread)
     chosen = latest(row for row in rows if row["suite"] == suite.name or row["cell_id"] in cells)
     problems += [f"{state}/{problem}" for problem in unread]
     return list(chosen.values())

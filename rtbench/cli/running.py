@@ -15,10 +15,12 @@ from rtbench.cli.executor_options import build_executor, with_executor_options
 from rtbench.cli.output import JsonOption, emit, line, note, same_command, table
 from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption, SuiteArgument, tell_set_aside
 from rtbench.errors import SuiteError
+from rtbench.results.places import local_folder
 
 if TYPE_CHECKING:
     from rtbench.cli.progress import Ended
     from rtbench.executors.planning import PlannedRun, Rerun
+    from rtbench.results.places import State
     from rtbench.suites.model import Suite
 
 ProfileOption = Annotated[str, typer.Option(help="The suite's profile.")]
@@ -135,7 +137,7 @@ def run(
     stopped = False
     if work:
         try:
-            state.mkdir(parents=True, exist_ok=True)
+            local_folder(state).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SuiteError(f"cannot make the folder: {error.strerror}", place=f"--state {state}") from None
         with display:
@@ -158,7 +160,7 @@ def _end(
     unsupported: list[str],
     stale: int,
     stopped: bool,
-    state: Path,
+    state: State,
     results: Path,
     json: bool,
 ) -> None:
@@ -244,18 +246,18 @@ def status(
 
 
 def _plan(
-    suite: str, profile: str, only: list[str] | None, seeds: str | None, rerun: str, state: Path
+    suite: str, profile: str, only: list[str] | None, seeds: str | None, rerun: str, state: State
 ) -> tuple[Suite, list[PlannedRun], Iterator[Mapping[str, Any]]]:
     """The suite, its runs as they stand, and what all local rows tell of speeds, read when it is asked for."""
     from rtbench.executors.planning import COLUMNS, RERUN, SPEED_COLUMNS, parse_only, plan_runs
+    from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore
-    from rtbench.results.store import FolderStore
     from rtbench.suites.added import expand_with_plugins
     from rtbench.suites.model import load_suite
 
     if rerun not in RERUN:
         raise SuiteError(f"unknown choice {rerun!r}", place="--rerun", given=rerun, allowed=RERUN)
-    if state.exists() and not state.is_dir():
+    if isinstance(state, Path) and state.exists() and not state.is_dir():
         raise SuiteError("the local state is a folder, and this is none", place=f"--state {state}")
     chosen: Rerun = rerun  # type: ignore[assignment]
     loaded = load_suite(suite, profile)
@@ -263,7 +265,7 @@ def _plan(
     for problem in problems:
         note(f"warning: {problem}")
     runs = {run for cell in cells for run in cell.run_ids}
-    store = RowStore(FolderStore(state))
+    store = RowStore(open_store(state))
     scan = store.scan(wanted=runs.__contains__, columns=COLUMNS, newest=True)
     tell_set_aside([f"{state}/{problem}" for problem in scan.problems])
     others = store.stream([], wanted=lambda run: run not in runs, columns=SPEED_COLUMNS, newest=True)
@@ -304,13 +306,13 @@ def _seeds(text: str | None, known: tuple[int, ...]) -> list[int] | None:
     return wanted
 
 
-def running_now(state: Path, run_ids: set[str]) -> list[dict[str, Any]]:
+def running_now(state: State, run_ids: set[str]) -> list[dict[str, Any]]:
     """What runs told last, and by their leases whether their process lives; of another machine that is taken for so."""
     from rtbench.executors.jobs import PROGRESS
     from rtbench.executors.leases import current
-    from rtbench.results.store import FolderStore
+    from rtbench.results.places import open_store
 
-    store, found = FolderStore(state), []
+    store, found = open_store(state), []
     for key in store.list(f"{PROGRESS}/"):
         try:
             told = json_module.loads(store.read(key))

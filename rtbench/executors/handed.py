@@ -50,7 +50,9 @@ def whereabouts(store: Store, run_ids: Collection[str]) -> dict[str, Place]:
     latest: dict[str, tuple[str, str]] = {}
     for key in sorted(store.list(f"{HANDED}/")):
         found = _read(store, key)
-        for task, runs in found.tasks.items() if found else ():
+        if found is None:
+            continue
+        for task, runs in found.tasks.items():
             latest |= {run: (found.executor, task) for run in runs if run in run_ids}
     tasks: dict[str, set[str]] = defaultdict(set)
     for executor, task in latest.values():

@@ -95,11 +95,11 @@ class ObjectStore:
         path = self._named(key)
         try:
             self._patiently(lambda: self._system.pipe_file(path, bytes(value), mode="create"))
-        except FileExistsError:
+        except Exception as error:
+            if not _taken(error):
+                raise self._refused(files.CannotWrite, error, key) from error
             if self._read_or_none(key) != value:
                 raise KeyTaken(f"{key!r} has been written before", place=self.url) from None
-        except Exception as error:
-            raise self._refused(files.CannotWrite, error, key) from error
 
     def remove(self, key: str) -> None:
         """Let the key be gone, whether it exists or not."""
@@ -187,4 +187,12 @@ def file_system(protocol: str) -> Any:
 
 def _passing(error: Exception) -> bool:
     """Whether it may be gone the next time; not what the service has decided, nor a mistake of ours."""
-    return not isinstance(error, (*_FINAL, *_OURS)) and "Credentials" not in type(error).__name__
+    final = isinstance(error, (*_FINAL, *_OURS)) or _taken(error)
+    return not final and "Credentials" not in type(error).__name__
+
+
+def _taken(error: Exception) -> bool:
+    """Whether the service's condition failed; only Amazon's own answer is told by s3fs as what it is."""
+    answer = getattr(error.__cause__, "response", None)
+    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
+    return isinstance(error, FileExistsError) or code in ("PreconditionFailed", "412")

@@ -110,7 +110,7 @@ def to_page(board: Leaderboard) -> str:
         title = f"## {profile}: {budget}" + (f", {clock} clock" if clock != "virtual" else "")
         out += [title + (f", {machine}" if machine else ""), ""]
         lines = [line for line in board.lines if _block(line) == block]
-        out += [*_table(board.group_by, lines), "", *_further(board.group_by, lines)]
+        out += [*_table(board, lines), "", *_further(board.group_by, lines)]
     for figure in board.figures:
         words = figure.about.replace("[", "(").replace("]", ")")
         out += [f"## {figure.title}", "", f"![{words}](../figures/{file_stem(board.suite)}/{figure.name}.svg)", ""]
@@ -124,16 +124,16 @@ def _block(line: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return (line["profile"], line["budget"], line["clock"], line["machine_class"])
 
 
-def _table(group_by: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    heads = [*group_by, "seeds", "mean ± SE", "reduced [95 %]", "normalised", "published", "age p50", "per s", "status"]
+def _table(board: Leaderboard, lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    heads = [*board.group_by, "seeds", "mean ± SE", "reduced [95 %]", "normalised", "published", "age p50", "per s", "status"]
     out = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---" for _ in heads) + " |"]
     for line in lines:
         status = line["status"] + (f": {line['reason']}" if line["reason"] else "")
         cells = [
-            *(_number(line[name]) for name in group_by),
+            *(_number(line[name]) for name in board.group_by),
             f"{line['seeds_done']}/{line['seeds_wanted']}",
             plus_minus(line["mean"], line["standard_error"]),
-            between(line["iqm"], line["low"], line["high"]),
+            between(line["iqm" if board.reduce == "iqm" else "mean"], line["low"], line["high"]),
             between(line["normalised"], line["normalised_low"], line["normalised_high"]),
             plus_minus(line["published_mean"], line["published_spread"])
             + (" (normalised)" if line["published_metric"] == NORMALISED else ""),

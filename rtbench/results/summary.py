@@ -24,7 +24,7 @@ METRIC_COLUMN = {
 class Summary:
     """Statistics of the finished runs of one group; None where there is nothing to compute them from.
 
-    `low` and `high` bound the 95 % interval of the interquartile mean (of the mean, if the suite reduces by mean). Ages
+    `low` and `high` bound the 95 % interval of what the suite reduces by (`how`: `iqm` or `mean`), `reduced`. Ages
     are means over runs of each run's median, in environment steps; `return_per_s` is per second of environment time.
     """
 
@@ -39,6 +39,12 @@ class Summary:
     observation_age_p50_steps: float | None = None
     oldest_age_p50_steps: float | None = None
     return_per_s: float | None = None
+    how: str = "iqm"
+
+    @property
+    def reduced(self) -> float | None:
+        """The score by what the suite reduces by, which `low` and `high` enclose."""
+        return self.iqm if self.how == "iqm" else self.mean
 
     @property
     def status(self) -> str:
@@ -108,6 +114,7 @@ def summarise(
         observation_age_p50_steps=_mean_of(every, "observation_age_p50_steps"),
         oldest_age_p50_steps=_mean_of(every, "oldest_age_p50_steps"),
         return_per_s=_mean_of(every, "eval_return_per_s"),
+        how=how,
     )
 
 

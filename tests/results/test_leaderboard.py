@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.parquet as pq
 import pytest
@@ -69,6 +69,14 @@ def test_a_complete_line_by_hand(suite: Suite) -> None:
     assert line["normalised"] == 0.52
     assert (line["published_mean"], line["published_spread"], line["difference"]) == (50.0, None, 2.0)
     assert (line["observation_age_p50_steps"], line["oldest_age_p50_steps"]) == (1.0, 3.0)
+
+
+@pytest.mark.parametrize(("how", "shown"), [("iqm", "6 ["), ("mean", "22.2 [")])
+def test_a_page_shows_what_its_interval_is_of(suite: Suite, how: Literal["iqm", "mean"], shown: str) -> None:
+    """Of 0, 5, 6, 7 and 93 the mean without the lowest and the highest is 6."""
+    rule = suite.leaderboard.model_copy(update={"reduce": how})
+    board = build(dataclasses.replace(suite, leaderboard=rule), _rows(_cell(suite, "net", 1.0), 0.0, 5.0, 6.0, 7.0, 93.0))
+    assert f"| {shown}" in pages.to_page(board)
 
 
 def test_cells_without_runs_are_shown_as_missing_and_excluded_ones_with_the_reason(suite: Suite) -> None:
