@@ -29,7 +29,9 @@ class Params:
     account: str = param("", doc="account that is charged")
     qos: str = param("", doc="quality of service")
     constraint: str = param("", doc="features of nodes, so that results come from one class of machine")
-    time: str = param("4h", unit="duration", doc="a task's time limit in whole minutes, e.g. 30min; it continues after it")
+    time: str = param(
+        "4h", unit="duration", doc="a task's time limit in whole minutes, e.g. 30min; it continues after it"
+    )
     stop_before: str = param("90s", unit="duration", doc="how long before the limit it is asked to checkpoint")
     requeues: int = param(100, unit="times", doc="that a task may continue after its time limit")
     gpus: int = param(0, unit="GPUs", doc="per task")

@@ -13,7 +13,17 @@ _ANSWER_S = 60.0
 _UNKNOWN = "Invalid job id"
 """What squeue says where none of the jobs it is asked for is left."""
 _GOING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT", "SIGNALING"}
-_OVER = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "REVOKED"}
+_OVER = {
+    "COMPLETED",
+    "CANCELLED",
+    "FAILED",
+    "TIMEOUT",
+    "NODE_FAIL",
+    "BOOT_FAIL",
+    "DEADLINE",
+    "OUT_OF_MEMORY",
+    "REVOKED",
+}
 
 
 def queued(tasks: Iterable[str]) -> dict[str, tuple[Literal["queued", "running"], str]]:
