@@ -84,7 +84,7 @@ def _flag(field: dataclasses.Field[Any], hint: Any) -> inspect.Parameter:
     text = doc + (f" ({unit})" if unit else "") + default
     declared = f"--{word}/--no-{word}" if kind is bool else f"--{word}"
     option = typer.Option(declared, help=text, show_default=False, rich_help_panel=None)
-    annotation: Any = Annotated[kind | None, option]  # type: ignore[valid-type]
+    annotation: Any = Annotated[kind | None, option]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

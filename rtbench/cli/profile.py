@@ -30,7 +30,6 @@ from rtbench.results.places import local_folder
 
 if TYPE_CHECKING:
     from rtbench.interaction.profile import ProfileGroup
-    from rtbench.results.places import State
 
 FOLDER = "profiles"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -72,11 +72,11 @@ def test_a_complete_line_by_hand(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize(("how", "shown"), [("iqm", "6 ["), ("mean", "22.2 [")])
-def test_a_page_shows_what_its_interval_is_of(suite: Suite, how: Literal["iqm", "mean"], shown: str) -> None:
+def test_a_page_shows_what_its_interval_is_of(suite: Suite, tmp_path: Path, how: str, shown: str) -> None:
     """Of 0, 5, 6, 7 and 93 the mean without the lowest and the highest is 6."""
-    rule = suite.leaderboard.model_copy(update={"reduce": how})
-    wide = dataclasses.replace(suite, leaderboard=rule, own_seeds=(0, 1, 2, 3, 4))
-    board = build(wide, _rows(_cell(suite, "net", 1.0), 0.0, 5.0, 6.0, 7.0, 93.0))
+    reduced = ("[leaderboard]", f'[leaderboard]\nreduce = "{how}"')
+    suite = load_suite(write_suite(tmp_path / how, ("count = 3", "count = 5"), reduced))
+    board = build(suite, _rows(_cell(suite, "net", 1.0), 0.0, 5.0, 6.0, 7.0, 93.0))
     assert f"| {shown}" in pages.to_page(board)
 
 

@@ -15,10 +15,12 @@ from rtbench.executors.recording import standing, told
 from rtbench.executors.stopping import Stopping
 from rtbench.results.places import shared_store
 from rtbench.results.rows import RowStore
+
 from rtbench_slurm.submission import arrays, check, submit
 
 if TYPE_CHECKING:
     from rtbench.results.places import State
+
     from rtbench_slurm.executor import Params
 
 NAME = "slurm/slurm"

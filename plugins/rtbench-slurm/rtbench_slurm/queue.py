@@ -35,7 +35,7 @@ def queued(tasks: Iterable[str]) -> dict[str, tuple[Literal["queued", "running"]
     said = _ask(["squeue", "--noheader", "--array", "--format", "%i|%T|%r|%N", "--jobs", ",".join(jobs)])
     found: dict[str, tuple[Literal["queued", "running"], str]] = {}
     for line in said.splitlines():
-        task, state, reason, node = (line.strip().split("|") + ["", "", ""])[:4]
+        task, state, reason, node = line.strip().split("|", 3)
         if task in wanted and state not in _OVER:
             found[task] = ("running", node) if state in _GOING else ("queued", reason)
     return found

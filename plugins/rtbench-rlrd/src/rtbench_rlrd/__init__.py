@@ -1,0 +1,1 @@
+"""Delay-correcting actor-critic and augmented SAC as learners of rtbench."""

@@ -1,0 +1,65 @@
+"""A real S3 server (moto's, in a process of its own) behind a proxy that makes everything go wrong that can."""
+
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from s3.proxy import Proxy
+
+SERVER = """
+import sys
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+# One request at a time: moto looks and then writes, where S3's condition is one step.
+run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)
+"""
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server():
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stderr=subprocess.DEVNULL) as process:
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+        process.kill()
+
+
+@pytest.fixture
+def proxy(server, monkeypatch):
+    """The way to the server; its address and made-up credentials are in the environment, as a user's would be."""
+    with Proxy(server) as found:
+        given = {
+            "AWS_ENDPOINT_URL": found.url,
+            "AWS_ACCESS_KEY_ID": "AKIDOFTHETEST",
+            "AWS_SECRET_ACCESS_KEY": "secretofthetest",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "RTBENCH_BUCKET_SECONDS": "2",
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        found.environment = given
+        yield found
+
+
+@pytest.fixture
+def bucket(proxy, request):
+    """A bucket of the test's own."""
+    import fsspec
+
+    name = "".join(letter for letter in request.node.name.lower() if letter.isalnum())[:50]
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(name)
+    return f"s3://{name}/state"
