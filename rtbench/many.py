@@ -6,7 +6,7 @@ Nothing restarts by itself. Observations lie in one array that is written in pla
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class Many(ABC):
         self.count = count
         self.observations: NDArray[Any] = np.zeros((count, *spec.observation_shape), spec.observation_dtype)
         self._over = np.ones(count, bool)
+        self.infos: list[Mapping[str, Any]] = [{}] * count
+        """What the newest step of each said besides, where worlds say anything."""
 
     def reset(self, index: int, seed: int) -> None:
         """A new episode of environment `index`: the same seed gives the same episode, whatever came before."""
@@ -90,7 +92,8 @@ class OneByOne(Many):
         self.observations[index], _ = self._environments[index].reset(seed=seed)
 
     def _step(self, index: int, action: Any) -> tuple[float, bool, bool]:
-        self.observations[index], reward, terminated, truncated, _ = self._environments[index].step(action)
+        found = self._environments[index].step(action)
+        self.observations[index], reward, terminated, truncated, self.infos[index] = found
         return float(reward), bool(terminated), bool(truncated)
 
     def close(self) -> None:

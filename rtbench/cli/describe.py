@@ -32,6 +32,9 @@ def describe(
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Of an architecture: write the drawing to this file.")
     ] = None,
+    bibtex: Annotated[
+        bool, typer.Option("--bibtex", help="Of a suite: entries of the suite and its papers, and nothing else.")
+    ] = False,
     json: output.JsonOption = False,
 ) -> None:
     """Say what one part is and what it takes.
@@ -40,6 +43,9 @@ def describe(
     suite what it answers to, its profiles and axes, for a hook its signature.
     """
     known = plural(kind)
+    if bibtex:
+        _bibtex(known, name, json)
+        return
     data = facts.hook(name) if known == HOOKS else facts.registered(known, name)
     if settings or any(given is not None for given in (delta, execution, svg)):
         if known != "architectures":
@@ -54,6 +60,18 @@ def describe(
     output.emit(data, json=json, render=lambda: _render(data))
     if svg is not None:
         output.note(f"written: {svg}")
+
+
+def _bibtex(kind: str, name: str, json: bool) -> None:
+    import rtbench
+    from rtbench.results.bibtex import bibtex
+    from rtbench.suites.model import load_suite
+
+    if kind != "suites":
+        raise SuiteError("--bibtex is for suites", place=f"rtbench describe {kind} {name}")
+    text = bibtex(load_suite(name), rtbench.__version__)
+    data = {"schema_version": 1, "kind": kind, "name": name, "bibtex": text}
+    output.emit(data, json=json, render=lambda: output.line(text.rstrip()))
 
 
 def _render(data: dict[str, Any]) -> None:

@@ -39,11 +39,18 @@ def line(text: str = "") -> None:
     typer.echo(text)
 
 
-def same_command(name: str, *, without: Sequence[str] = ()) -> str:
-    """The command as it was typed, under another command's name, for a hint; `without` drops flags."""
+def same_command(name: str, *, without: Sequence[str] = (), without_values: Sequence[str] = ()) -> str:
+    """The command as it was typed, under another command's name, for a hint.
+
+    `without` drops flags, `without_values` options with what they are given.
+    """
     import shlex
 
-    kept = [argument for argument in invocation if argument not in without]
+    kept, given = [], False
+    for argument in invocation:
+        if not given and argument not in without and argument.partition("=")[0] not in without_values:
+            kept.append(argument)
+        given = not given and argument in without_values
     at = next((index for index, argument in enumerate(kept) if not argument.startswith("-")), None)
     if at is not None:
         kept[at] = name

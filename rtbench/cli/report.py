@@ -38,6 +38,9 @@ def report(
     every: Annotated[float, typer.Option(help="With --live: seconds between looks.", min=0.5)] = EVERY_S,
     state: StateOption = STATE,
     folder: ResultsOption = RESULTS,
+    form: Annotated[
+        str | None, typer.Option("--format", help="A table for a paper: markdown, or latex (needs booktabs).")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Every cell of a suite: return with its intervals, the published figure beside it, what is missing or failed.
@@ -45,6 +48,8 @@ def report(
     With --html DIR one site of the suite, or of all suites with rows: leaderboards, figures, timelines, and every run
     with the command that makes it again. It opens from disk and loads nothing from a network.
     """
+    if html is not None and form is not None:
+        raise SuiteError("a site is no table for a paper", place="--format", hint="give --format or --html, not both")
     if html is not None:
         from rtbench.cli.report_site import build_site
 
@@ -56,13 +61,15 @@ def report(
         raise SuiteError(
             "no suite is named", place="rtbench report", hint="name one, or --html DIR for a site of all suites"
         )
-    _one(suite, profile, state, folder, json)
+    _one(suite, profile, state, folder, json, form)
 
 
-def _one(suite: str, profile: str, state: State, folder: Path, json: bool) -> None:
-    """One suite under one profile, in the terminal."""
+def _one(suite: str, profile: str, state: State, folder: Path, json: bool, form: str | None) -> None:
+    """One suite under one profile, in the terminal, or as tables for a paper."""
     from rtbench import plugins
     from rtbench.results.report import build_report, columns, suite_rows
+    from rtbench.results.tables import paper_tables
+    from rtbench.results.tables import render as render_tables
     from rtbench.suites.added import expand_with_plugins
     from rtbench.suites.model import load_suite
 
@@ -76,6 +83,9 @@ def _one(suite: str, profile: str, state: State, folder: Path, json: bool) -> No
     data = {"schema_version": 1, **told.data(), "problems": problems, "sections": sections}
 
     def render() -> None:
+        if form is not None:
+            line(render_tables(paper_tables(loaded.title, told), form).rstrip())
+            return
         _show(loaded, told)
         for text in sections:
             line()

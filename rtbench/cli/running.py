@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json as json_module
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rtbench.cli.costs import ONLY_PLANNED, MachineOption, PriceOption, RunnersOption, core_hours, priced
 from rtbench.cli.executor_options import build_executor, with_executor_options
 from rtbench.cli.output import JsonOption, emit, line, note, same_command, table
 from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption, SuiteArgument, tell_set_aside
@@ -41,23 +43,25 @@ def plan(
     seeds: SeedsOption = None,
     rerun: RerunOption = "failed",
     runs: Annotated[bool, typer.Option("--runs", help="List every run.")] = False,
+    machine: MachineOption = None,
+    runners: RunnersOption = 1,
+    price: PriceOption = None,
     state: StateOption = STATE,
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> None:
     """What `run` would start and why, what is done, failed or unsupported, and what it would cost."""
-    from rtbench.executors.planning import counts, estimate
+    from rtbench.executors.planning import counts
 
     loaded, planned, rows = _plan(suite, profile, only, seeds, rerun, state)
-    cost = estimate(planned, itertools.chain(rows, _submitted(results)))
+    cost = priced(planned, itertools.chain(rows, _submitted(results)), machine, runners, price)
     data = {
         "schema_version": 1,
         "suite": loaded.name,
         "profile": loaded.profile,
         "counts": counts(planned),
         "starts": sum(run.starts for run in planned),
-        "core_hours": round(cost.core_hours, 3),
-        "basis": cost.basis,
+        **cost.data(),
         "runs": [run.data() for run in planned],
     }
 
@@ -65,7 +69,7 @@ def plan(
         line(f"{loaded.title} ({loaded.name}, profile {loaded.profile})")
         line(f"{len(planned)} runs: " + ", ".join(f"{count} {name}" for name, count in counts(planned).items()))
         _table(planned, each=runs)
-        line(f"{data['starts']} would start, about {_hours(cost.core_hours)} ({cost.basis})")
+        line(f"{data['starts']} would start, about {cost.words()}")
         for reason in sorted(
             {f"{run.state}: {run.why}" for run in planned if run.state in ("unsupported", "excluded")}
         ):
@@ -77,11 +81,12 @@ def plan(
 
 def _plan_hint(planned: list[PlannedRun], suite: str, profile: str) -> str:
     """What to do after looking at a plan."""
+    same = same_command("run", without=("--runs",), without_values=ONLY_PLANNED)
     if any(run.starts for run in planned):
-        return f"next: {same_command('run', without=('--runs',))}"
+        return f"next: {same}"
     stale = sum(run.state == "stale" for run in planned)
     if stale:
-        return f"nothing starts; {stale} results are stale: {same_command('run', without=('--runs',))} --rerun stale"
+        return f"nothing starts; {stale} results are stale: {same} --rerun stale"
     return f"nothing to start; next: rtbench report {suite}" + (f" --profile {profile}" if profile != "paper" else "")
 
 
@@ -104,18 +109,24 @@ def run(
     wait: Annotated[
         bool, typer.Option(help="Wait for runs that other runners work on, and take over those of dead ones.")
     ] = True,
+    track: Annotated[
+        str | None, typer.Option(help="Show runs while they go on: tensorboard, wandb, or both (a,b).")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="On a terminal, do not ask before long work.")] = False,
     state: StateOption = STATE,
     results: ResultsOption = RESULTS,
     json: JsonOption = False,
 ) -> int:
     """Run what a suite still misses; stop and continue at any time."""
+    from rtbench import tracking
     from rtbench.cli.progress import Display
-    from rtbench.executors.planning import counts, estimate, make_jobs
+    from rtbench.executors.estimates import estimate
+    from rtbench.executors.planning import counts, make_jobs
 
     for name, value, least in (("--jobs", jobs, 0), ("--threads", threads, 1), ("--batch", batch, 1)):
         if value < least:
             raise SuiteError(f"{name} must be at least {least}, got {value}", place=name)
+    os.environ[tracking.VARIABLE] = ",".join(tracking.asked(track))  # for the processes that this one starts
     loaded, planned, rows = _plan(suite, profile, only, seeds, rerun, state)
     cost = estimate(planned, itertools.chain(rows, _submitted(results)))
     work = make_jobs(loaded, planned, batch=batch, threads=threads)
@@ -128,9 +139,9 @@ def run(
         line(f"{loaded.title} ({loaded.name}, profile {loaded.profile})")
         line(f"{len(planned)} runs: " + ", ".join(f"{count} {name}" for name, count in counts(planned).items()))
     if work and not json:
-        line(f"{len(work)} to do, about {_hours(cost.core_hours)} on {slots} at a time ({cost.basis})")
+        line(f"{len(work)} to do, about {core_hours(cost.core_hours)} on {slots} at a time ({cost.basis})")
     if cost.core_hours > CONFIRM_HOURS and not yes and sys.stdin.isatty():
-        typer.confirm(f"This is about {_hours(cost.core_hours)} of work. Go on?", abort=True)
+        typer.confirm(f"This is about {core_hours(cost.core_hours)} of work. Go on?", abort=True)
     unsupported = sorted({found.why for found in planned if found.state == "unsupported"})
     stale = sum(found.state == "stale" and not found.starts for found in planned)
     del planned, rows  # the work may last for days
@@ -249,7 +260,8 @@ def _plan(
     suite: str, profile: str, only: list[str] | None, seeds: str | None, rerun: str, state: State
 ) -> tuple[Suite, list[PlannedRun], Iterator[Mapping[str, Any]]]:
     """The suite, its runs as they stand, and what all local rows tell of speeds, read when it is asked for."""
-    from rtbench.executors.planning import COLUMNS, RERUN, SPEED_COLUMNS, parse_only, plan_runs
+    from rtbench.executors.estimates import SPEED_COLUMNS
+    from rtbench.executors.planning import COLUMNS, RERUN, parse_only, plan_runs
     from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore
     from rtbench.suites.added import expand_with_plugins
@@ -281,7 +293,7 @@ def _plan(
 
 def _submitted(results: Path) -> Iterator[Mapping[str, Any]]:
     """What submissions tell of speeds; those that cannot be read are named."""
-    from rtbench.executors.planning import SPEED_COLUMNS
+    from rtbench.executors.estimates import SPEED_COLUMNS
     from rtbench.results.submissions import readable_submissions
 
     problems: list[str] = []
@@ -355,9 +367,3 @@ def _table(planned: list[PlannedRun], *, each: bool) -> None:
 def _speed(run: PlannedRun) -> str:
     interaction = run.cell.cell.interaction
     return f"{interaction.delta:g}" if interaction.delta else interaction.execution
-
-
-def _hours(core_hours: float) -> str:
-    if core_hours < 0.05:
-        return f"{core_hours * 3600:.0f} core-seconds"
-    return f"{core_hours:.1f} core-hours" if core_hours < 100 else f"{core_hours:,.0f} core-hours"

@@ -1,4 +1,4 @@
-"""What a suite still has to do: every run's state, whether it would start and why, and what it would cost."""
+"""What a suite still has to do: every run's state, whether it would start and why, and the jobs of those that do."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Literal
 
 from rtbench import plugins
 from rtbench.cell import Cell
 from rtbench.errors import SuiteError
+from rtbench.executors.estimates import SPEED_COLUMNS
 from rtbench.executors.jobs import Job
-from rtbench.parts import PartUse, canonical_json
+from rtbench.parts import PartUse
 from rtbench.results.columns import PART_AXES
 from rtbench.suites.expand import SuiteCell
 from rtbench.suites.match import holds, view
@@ -23,20 +23,7 @@ from rtbench.suites.model import Suite
 Rerun = Literal["never", "failed", "stale", "all"]
 RERUN = ("never", "failed", "stale", "all")
 State = Literal["done", "missing", "failed", "timeout", "interrupted", "stale", "unsupported", "excluded"]
-SHORTEST_SECONDS = 5.0
-ENOUGH = 10
-"""Measured runs of a kind after which no more are read for an estimate."""
-_Likeness = tuple[str, str, str]
 STATES = ("done", "missing", "interrupted", "failed", "timeout", "stale", "unsupported", "excluded")
-SPEED_COLUMNS = (
-    "status",
-    "wall_s",
-    "budget_json",
-    "learner_name",
-    "environment_params_json",
-    "architecture_params_json",
-)
-"""Columns of rows that `estimate` reads."""
 COLUMNS = (
     "run_id",
     "attempt",
@@ -72,14 +59,6 @@ class PlannedRun:
             "starts": self.starts,
             "why": self.why,
         }
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Core-hours of the runs that would start; `basis` says how they were found."""
-
-    core_hours: float
-    basis: str
 
 
 def parse_only(conditions: Sequence[str], cells: Sequence[SuiteCell]) -> dict[str, dict[str, Any]]:
@@ -174,75 +153,6 @@ def counts(planned: Iterable[PlannedRun]) -> dict[str, int]:
     """How many runs are in each state."""
     found: Counter[str] = Counter(run.state for run in planned)
     return {state: found[state] for state in STATES if found[state]}
-
-
-def estimate(planned: Sequence[PlannedRun], rows: Iterable[Mapping[str, Any]]) -> Estimate:
-    """Core-hours from measured rows of like runs; from the learner's own reference where nothing was measured.
-
-    `rows` are read one by one until every cell that starts has `ENOUGH` of its like, none if nothing starts.
-    """
-    starting = Counter(run.cell.cell_id for run in planned if run.starts)
-    cells = {run.cell.cell_id: run.cell.cell for run in planned if run.starts}
-    speeds = _speeds(rows, {_alike(cell)[0] for cell in cells.values()})
-    seconds, measured, assumed, unknown = 0.0, 0, 0, 0
-    for cell_id, runs in starting.items():
-        cell = cells[cell_id]
-        per_unit = next((speeds[key] for key in _alike(cell) if key in speeds), None)
-        reference = _reference(cell.learner.name)
-        if per_unit:
-            measured += runs
-        elif reference:
-            assumed, per_unit = assumed + runs, 1 / reference
-        else:
-            unknown += runs
-            continue
-        seconds += runs * per_unit * cell.budget.steps
-    basis = [
-        f"{measured} from measured speed" if measured else "",
-        f"{assumed} from the learner's reference speed" if assumed else "",
-        f"{unknown} of unknown cost, left out" if unknown else "",
-    ]
-    return Estimate(seconds / 3600, ", ".join(part for part in basis if part) or "nothing to start")
-
-
-def _alike(cell: Cell) -> list[_Likeness]:
-    """Keys of runs of about equal speed, closest first: the network weighs more than the world."""
-    learner = f"{cell.learner.name}/{cell.budget.unit}"
-    environment, architecture = _key(cell.environment.params), _key(cell.architecture.params)
-    return [(learner, environment, architecture), (learner, "", architecture), (learner, environment, "")]
-
-
-def _key(params: Mapping[str, Any]) -> str:
-    return canonical_json(dict(params))
-
-
-def _speeds(rows: Iterable[Mapping[str, Any]], lacking: set[_Likeness]) -> dict[_Likeness, float]:
-    """Seconds per budget unit by likeness, evaluation included; runs too short to tell are left out."""
-    found: dict[_Likeness, list[float]] = {}
-    rows = iter(rows)
-    while lacking and (row := next(rows, None)) is not None:
-        if row["status"] != "ok" or not row["wall_s"] or row["wall_s"] < SHORTEST_SECONDS:
-            continue
-        budget = _budget(row["budget_json"])
-        learner = f"{row['learner_name']}/{budget['unit']}"
-        environment, architecture = row["environment_params_json"], row["architecture_params_json"]
-        for key in ((learner, environment, architecture), (learner, "", architecture), (learner, environment, "")):
-            found.setdefault(key, []).append(row["wall_s"] / budget["steps"])
-        if len(found[learner, environment, architecture]) == ENOUGH:
-            lacking.discard((learner, environment, architecture))
-    return {key: median(values) for key, values in found.items()}
-
-
-@functools.lru_cache(maxsize=256)
-def _budget(budget_json: str) -> dict[str, Any]:
-    budget: dict[str, Any] = json.loads(budget_json)
-    return budget
-
-
-@functools.cache
-def _reference(learner: str) -> float | None:
-    value: float | None = getattr(plugins.part_class("learners", learner), "reference_units_per_s", None)
-    return value
 
 
 def make_jobs(suite: Suite, planned: Sequence[PlannedRun], *, batch: int = 1, threads: int = 1) -> list[Job]:

@@ -16,6 +16,7 @@ from rtbench.learners.experience import Ahead, Experience, Priority
 from rtbench.learners.loop import Loop
 from rtbench.learners.policy import HEADS
 from rtbench.learners.round_robin import RoundRobin
+from rtbench.learners.tally import told_by
 from rtbench.plugins import build
 from rtbench.seeds import derive, generator
 
@@ -61,7 +62,6 @@ class Trainer:
             spec=spec,
             epsilon=Annealed(p.epsilon_start, p.epsilon_end, p.epsilon_steps * published_period(cell, spec)),
         )
-        self._scale = np.float32(spec.observation_scale)
         self._unused = np.zeros(self.network.graph.head.width, np.float32)
         met = cell.interaction
         model = LatencyModel(met.learning, seed, "train", "updates") if met.learning else None
@@ -100,22 +100,19 @@ class Trainer:
         if not self._learns:
             self._learn()
         if loop.over:
-            first = self._served(loop.reset())
+            first = loop.served(loop.reset())
             loop.begin([acting.restart(first) for acting in self._acting].pop())
         for wanted in loop.before():
             if self._learns == "before":
                 self._learn_within()
             output = self._unused
             if not wanted.random:
-                output = self._acting[0].tick(self._served(wanted.observation), wanted.action)
+                output = self._acting[0].tick(loop.served(wanted.observation), wanted.action)
             loop.deliver(wanted, output)
             if self._learns == "after":
                 self._learn_within()
-        found, reward, terminated, truncated, _ = loop.env.step(loop.chosen())
-        loop.after(found, float(reward), bool(terminated), bool(truncated))
-
-    def _served(self, observation: Any) -> Any:
-        return observation.astype(np.float32) * self._scale
+        found, reward, terminated, truncated, info = loop.env.step(loop.chosen())
+        loop.after(found, float(reward), bool(terminated), bool(truncated), told_by(info))
 
     # ---- learning --------------------------------------------------------------------------------------------------
 
@@ -152,12 +149,12 @@ class Trainer:
         }
 
     def extras(self) -> dict[str, float]:
-        """How old the parameters were that updates were computed from, and how often there was one."""
-        made = self.learners.version
+        """How old the parameters were that updates were computed from, how often there was one, what worlds counted."""
+        made, tally = self.learners.version, self.loop.tally
         if not made:
-            return {}
-        trained = self.loop.tally.env_steps - self._p.learning_starts
-        return {
+            return tally.extras()
+        trained = tally.env_steps - self._p.learning_starts
+        return tally.extras() | {
             "rtbench/parameter_age_updates": self.learners.age_sum / made,
             "rtbench/parameter_age_max_updates": float(self.learners.age_most),
             "rtbench/update_interval_steps": trained / made,

@@ -30,6 +30,7 @@ from rtbench.learners.evaluation import final_columns
 from rtbench.learners.policy import HEADS, Policy, graph_columns
 from rtbench.learners.shared_experience import SharedExperience
 from rtbench.learners.wall import WallPolicy, WallRun
+from rtbench.learners.wall_tally import Counted
 from rtbench.plugins import build
 from rtbench.realtime.alone import alone
 from rtbench.realtime.engine import Engine, Limits
@@ -67,6 +68,8 @@ class Shared:
     """Parameters as a learner last found them."""
     made: memoryview
     """How many updates each learner has made."""
+    counted: Counted
+    """What the world counts, in its process."""
 
     @classmethod
     def of(cls, cell: Cell, spec: EnvironmentSpec, p: Params, seed: int) -> Shared:
@@ -75,7 +78,7 @@ class Shared:
         experience = SharedExperience(spec, **experience_sizes(cell, spec, p, len(network.graph.layers)))
         memory = np.frombuffer(mmap.mmap(-1, 4 * network.parameter_count), np.float32)
         memory[:] = network.flat()
-        return cls(cell, spec, p, seed, network, experience, memory, integers(p.learners))
+        return cls(cell, spec, p, seed, network, experience, memory, integers(p.learners), Counted())
 
 
 class LearningWorld:
@@ -97,6 +100,7 @@ class LearningWorld:
 
     def reset(self, episode: int) -> NDArray[np.uint8]:
         """An episode of training."""
+        self._s.counted.begin()
         found, _ = self._env.reset(seed=episode_seed(self._s.seed, _PHASE, episode))
         first = np.asarray(found, self._dtype).reshape(-1)
         self._s.experience.begin_episode(first)
@@ -115,7 +119,8 @@ class LearningWorld:
             experience.apply(self._applied)
             self._applied += 1
         chosen = action[:-1].astype(np.float32)
-        found, reward, terminated, truncated, _ = self._env.step(self._space.to_environment(chosen))
+        found, reward, terminated, truncated, info = self._env.step(self._space.to_environment(chosen))
+        self._s.counted.note(info)
         following = np.asarray(found, self._dtype).reshape(-1)
         experience.end_step(chosen, float(reward), following)
         over = bool(terminated or truncated)
@@ -225,23 +230,26 @@ class LearningRun(WallRun):
         policy = WallPolicy(network.graph, _no_acting, lambda process: HEADS[head_of(p)].decide)
         super().__init__(cell, spec, policy, seed)
 
-    def _carry_out(self, tell: Tell) -> Any:
+    def _carry_out(self, tell: Tell) -> tuple[Any, ...]:
         tell()
+        shared = self._shared
         with alone():
-            recording = engine_of(self._shared).run()
-        return recording, self._shared.newest, sum(self._shared.made)
+            recording = engine_of(shared).run()
+        return recording, shared.counted.episodes, shared.newest, sum(shared.made)
 
-    def _take(self, recording: Any) -> None:
-        found: Recording = recording[0]
-        super()._take(found)
+    def _take(  # type: ignore[override]  # what this class's `_carry_out` answers
+        self, recording: Recording, counted: list[dict[str, float]], newest: NDArray[np.float32], updates: int
+    ) -> None:
+        super()._take(recording, counted)
         network = self._shared.network
-        network.bind(np.array(recording[1]))
+        network.bind(np.array(newest))
         network.refresh(noisy=False)
         self.parameters = network.greedy
-        self.updates = int(recording[2])
-        if found.updates is not None and self.updates:
+        self.updates = updates
+        self.extras |= self.tally.extras()
+        if self.updates:
             # Once the run is over a learner may come back with nothing done.
-            ages = (np.arange(len(found.updates.read)) - found.updates.read)[: self.updates]
+            ages = (np.arange(len(recording.updates.read)) - recording.updates.read)[: self.updates]
             self.extras |= {
                 "rtbench/parameter_age_updates": float(ages.mean()),
                 "rtbench/parameter_age_max_updates": float(ages.max()),

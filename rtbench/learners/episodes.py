@@ -9,6 +9,7 @@ import numpy as np
 
 from rtbench.learners.base import Outcome
 from rtbench.learners.evaluation import final_columns
+from rtbench.learners.tally import mean_counts
 
 if TYPE_CHECKING:
     from rtbench.cell import Cell
@@ -67,12 +68,16 @@ class Episodes:
         return [Outcome(self._columns(loop), self.extras(run)) for run, loop in enumerate(self.loops)]
 
     def extras(self, run: int) -> dict[str, float]:
-        """Further numbers of a run: the mean return of a final episode, by who acted when it was earned."""
+        """Further numbers of a run: the mean return of a final episode, by who acted when it was earned.
+
+        And what worlds counted: means over final episodes, totals over all, as steps and ticks are.
+        """
         first, loop = self._cell.budget.eval_episodes, self.loops[run]
         if not loop.returns[first:]:
             return {}
         total, default = (float(np.mean(earned[first:])) for earned in (loop.returns, loop.default_returns))
-        return {"rtbench/return_agent": total - default, "rtbench/return_default": default}
+        by_actor = {"rtbench/return_agent": total - default, "rtbench/return_default": default}
+        return by_actor | loop.tally.extras() | mean_counts(loop.counts[first:])
 
     def _columns(self, loop: Loop) -> dict[str, Any]:
         first = self._cell.budget.eval_episodes

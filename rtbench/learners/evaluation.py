@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rtbench.learners.tally import mean_counts
+
 if TYPE_CHECKING:
     from rtbench.cell import Budget
     from rtbench.learners.loop import Loop
@@ -110,9 +112,11 @@ class Evaluation:
     def extras(self, run: int) -> dict[str, float]:
         """Mean and standard deviation over the final episodes of the whole policy and of each cut one.
 
-        Where the default policy filled in, the final return by who acted when it was earned.
+        Where the default policy filled in, the final return by who acted when it was earned; where worlds count
+        something, its mean over the final episodes.
         """
-        out = self._by_actor(run)
+        final = self._final.get("", [[] for _ in self._loops[""]])[run]
+        out = self._by_actor(run) | mean_counts(self._loops[""][run].counts[-len(final) :] if final else [])
         for name in self._cuts:
             totals = [total for total, *_ in self._final[name][run]]
             what = name if name == WHOLE else f"cut {name}"

@@ -15,7 +15,7 @@ from rtbench.learners.categorical import Categorical
 from rtbench.learners.loop import Loop
 from rtbench.learners.recorder import Wanted
 from rtbench.learners.rollouts import Counting, Inputs, Recording, inputs
-from rtbench.learners.tally import Tally
+from rtbench.learners.tally import Tally, told_by
 from rtbench.plugins import build
 from rtbench.seeds import generator
 
@@ -44,7 +44,8 @@ class Seat:
         rewards, terminated, truncated = self._many.step(actions, only=[self._index])
         found = (array[self._index] for array in (rewards, terminated, truncated))
         reward, over, cut = found
-        return self._many.observations[self._index], float(reward), bool(over), bool(cut), {}
+        info = dict(self._many.infos[self._index])
+        return self._many.observations[self._index], float(reward), bool(over), bool(cut), info
 
 
 def columns_of(cell: Cell, actor: Actor) -> int:
@@ -130,7 +131,11 @@ class Fleet:
         rewards, terminated, truncated = self.many.step(np.asarray(actions), only=going)
         for index in going:
             self.loops[index].after(
-                self.many.observations[index], float(rewards[index]), bool(terminated[index]), bool(truncated[index])
+                self.many.observations[index],
+                float(rewards[index]),
+                bool(terminated[index]),
+                bool(truncated[index]),
+                told_by(self.many.infos[index]),
             )
 
     def _restart(self, over: Sequence[int]) -> None:
@@ -156,19 +161,20 @@ class Fleet:
             if newest:
                 made.held = {node: values[row].copy() for node, values in newest.items()}
 
+    @property
+    def tally(self) -> Tally:
+        """What all environments counted."""
+        return Tally.over(loop.tally for loop in self.loops)
+
     def columns(self) -> dict[str, Any]:
         """The training columns of a row, over all environments."""
-        total = Tally()
-        for loop in self.loops:
-            for name, count in vars(loop.tally).items():
-                setattr(total, name, getattr(total, name) + count)
         returns = [value for loop in self.loops for value in loop.returns]
         lengths = [length for loop in self.loops for length in loop.lengths]
         return {
             "episodes": len(returns),
             "episode_length": float(np.mean(lengths)) if lengths else None,
             "train_return_mean": float(np.mean(returns)) if returns else None,
-            **total.columns(),
+            **self.tally.columns(),
         }
 
     # ---- between rollouts ------------------------------------------------------------------------------------------

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from rtbench.interaction.timing import graph_execution
 from rtbench.learners.actions import Actions, Array
 from rtbench.learners.backs import Backs
+from rtbench.learners.observing import Observing
 from rtbench.learners.recorder import Drawing, Recorder, Silence, Wanted
 from rtbench.learners.schedule import Schedule
-from rtbench.learners.tally import Tally
+from rtbench.learners.tally import Counts, Tally, told_by
 from rtbench.plugins import build
 from rtbench.seeds import episode_seed, generator
 
@@ -67,8 +68,8 @@ class Loop:
         self._apart = len(self.actings) > 1
         interaction = cell.interaction
         self._space = Actions(self.spec)
-        self._dtype, self._scale = np.dtype(self.spec.observation_dtype), self.spec.observation_scale
-        self._served_as_is = self._dtype == np.float32 and self._scale == 1.0
+        observing = Observing(self.spec)
+        self._kept, self.served = observing.kept, observing.served
         default = build(interaction.default_policy)
         self._default, self._holds = self._space.default(default.make(self.spec)), default.holds
         self._seed, self._phase = seed, phase
@@ -85,6 +86,8 @@ class Loop:
         self.lengths: list[int] = []
         self.default_returns: list[float] = []
         """Of every episode, the share of its return that came at steps of the default policy."""
+        self.counts: list[Counts] = []
+        """Of every episode that is over, what its world counted; nothing where worlds count nothing."""
         self._step = 0
         self._over = True
 
@@ -108,7 +111,7 @@ class Loop:
 
     def _reset_world(self) -> NDArray[Any]:
         observation, _ = self.env.reset(seed=episode_seed(self._seed, self._phase, self.episode))
-        first = self._flat(observation)
+        first = self._kept(observation)
         # An episode of images is too long to be kept: only what may still be read is.
         self._observations: deque[NDArray[Any]] = deque([first], maxlen=self._schedule.lookback_steps + 1)
         self._taken: list[Array] = []
@@ -118,22 +121,11 @@ class Loop:
         self._return, self._default_return, self._step, self._over = 0.0, 0.0, 0, False
         self._last: Array | None = None
         self._current: Array | None = None
-        self._left, self._random = 0, False
-        self._source = -1
-        self._last_fresh = -1
+        self._left, self._random, self._source, self._last_fresh = 0, False, -1, -1
+        self._counted: Counts = {}
         if not self._schedule.trivial:
             self._schedule.begin(self.episode, self.tally.env_steps)
         return first
-
-    def _flat(self, observation: Any) -> NDArray[Any]:
-        found = np.array(observation, self._dtype)
-        return found if found.ndim == 1 else found.reshape(-1)
-
-    def _served(self, observation: NDArray[Any]) -> Array:
-        """An observation as a policy sees it."""
-        if self._served_as_is:
-            return observation
-        return observation.astype(np.float32) * np.float32(self._scale)
 
     def _first(self, actions: Array) -> Array:
         return actions if self._chunk == 1 else actions[0]
@@ -141,13 +133,13 @@ class Loop:
     def advance(self) -> bool:
         """One environment step; True if it ended an episode."""
         if self._over:
-            first = self._served(self.reset())
+            first = self.served(self.reset())
             head, *_ = [acting.restart(first) for acting in self.actings]
             self.begin(head)
         for wanted in self.before():
             self._infer(wanted)
-        found, reward, terminated, truncated, _ = self.env.step(self.chosen())
-        return self.after(found, float(reward), bool(terminated), bool(truncated))
+        found, reward, terminated, truncated, info = self.env.step(self.chosen())
+        return self.after(found, float(reward), bool(terminated), bool(truncated), told_by(info))
 
     @property
     def decides_next(self) -> bool:
@@ -170,9 +162,12 @@ class Loop:
             self._action = self._take(len(self._made) - 1)
         return self._space.to_environment(self._action)
 
-    def after(self, found: Any, reward: float, terminated: bool, truncated: bool) -> bool:
-        """The second half of a step: what the environment answered; True if it ended an episode."""
-        action, observation = self._action, self._flat(found)
+    def after(self, found: Any, reward: float, terminated: bool, truncated: bool, counts: Counts | None = None) -> bool:
+        """The second half of a step: what the environment answered; True if it ended an episode.
+
+        `counts`: what it says that it has counted since its reset (`rtbench.learners.tally.told_by`).
+        """
+        action, observation = self._action, self._kept(found)
         assert action is not None
         self._observations.append(observation)
         self._taken.append(action)
@@ -182,6 +177,9 @@ class Loop:
             self._default_return += reward
         self._step += 1
         self.tally.env_steps += 1
+        if counts is not None:
+            self.tally.count(self._counted, counts)
+            self._counted = dict(counts)
         if not (terminated or truncated):
             return False
         wanted = self._bootstraps and not terminated
@@ -189,6 +187,8 @@ class Loop:
         self.returns.append(self._return)
         self.lengths.append(self._step)
         self.default_returns.append(self._default_return)
+        if self._counted:
+            self.counts.append(self._counted)
         self._over = True
         return True
 
@@ -202,7 +202,7 @@ class Loop:
     def _infer(self, wanted: Wanted) -> None:
         """An inference by the loop's own acting: it uses the parameters of now, whenever its action arrives."""
         acting = self.actings[wanted.process if self._apart else 0]
-        self.deliver(wanted, acting.tick(self._served(wanted.observation), wanted.action))
+        self.deliver(wanted, acting.tick(self.served(wanted.observation), wanted.action))
 
     def deliver(self, wanted: Wanted, output: Array) -> None:
         """What the head gave for an inference.
@@ -337,6 +337,7 @@ class Loop:
             "returns": list(self.returns),
             "lengths": list(self.lengths),
             "default_returns": list(self.default_returns),
+            "counts": [dict(counts) for counts in self.counts],
             "rng": self._rng.bit_generator.state,
             "random_rng": self._random_rng.bit_generator.state,
             # Also between episodes: random layers go on drawing.
@@ -362,8 +363,8 @@ class Loop:
         """Back to a state: the episode is reset and its actions are replayed, which is exact."""
         self.episode = state["episode"]
         self.tally = Tally.restored(state["tally"])
-        for name in ("returns", "lengths", "default_returns"):
-            setattr(self, name, list(state[name]))
+        for name in ("returns", "lengths", "default_returns", "counts"):
+            setattr(self, name, list(state.get(name, [])))
         self._rng.bit_generator.state = state["rng"]
         self._random_rng.bit_generator.state = state["random_rng"]
         for acting, saved in zip(self.actings, state["actings"], strict=True):
@@ -382,8 +383,9 @@ class Loop:
         self._reset_world()
         self.tally.env_steps = total
         for action in taken:
-            observation, reward, *_ = self.env.step(self._space.to_environment(action))
-            self._observations.append(self._flat(observation))
+            observation, reward, *_, info = self.env.step(self._space.to_environment(action))
+            self._counted = dict(told_by(info) or self._counted)
+            self._observations.append(self._kept(observation))
             self._return += float(reward)
         self._taken, self._step = taken, len(taken)
         for process, read_step in np.asarray(state["made"]).tolist():

@@ -236,7 +236,7 @@ class PPOProgram(Training):
                     "updates": trainer.updates,
                     **graph_columns(trainer.actor.graph, self._cell.interaction),
                 },
-                self.evaluation.extras(run),
+                trainer.fleet.tally.extras() | self.evaluation.extras(run),
             )
             for run, trainer in enumerate(self.trainers)
         ]

@@ -180,7 +180,10 @@ class SACProgram(Training):
         """The outcome columns of every run."""
         about = {"updates": self._updates, **graph_columns(self.graph, self._cell.interaction)}
         return [
-            Outcome({**self.evaluation.columns(run), **self.worlds.columns(run), **about}, self.evaluation.extras(run))
+            Outcome(
+                {**self.evaluation.columns(run), **self.worlds.columns(run), **about},
+                self.worlds.loops[run].tally.extras() | self.evaluation.extras(run),
+            )
             for run in range(len(self._seeds))
         ]
 

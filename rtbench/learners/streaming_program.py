@@ -17,6 +17,7 @@ from rtbench.learners.loop import Loop
 from rtbench.learners.obgd import Moments, RewardScale
 from rtbench.learners.policy import HEADS, Policy, graph_columns
 from rtbench.learners.streaming_agents import ActorCritic, QLambda
+from rtbench.learners.tally import told_by
 from rtbench.plugins import build
 from rtbench.seeds import derive
 
@@ -61,7 +62,6 @@ class Stream:
         rng = torch.Generator().manual_seed(derive(seed, "network"))
         self.agent: QLambda | ActorCritic
         self.agent = (ActorCritic if cell.learner.name == "stream-ac" else QLambda)(cell, spec, p, rng, seed)
-        self._scale = np.float32(spec.observation_scale)
         self._signs = spec.training_reward == "sign"
         self._moments = Moments(spec.observation_size) if p.normalise_observations else None
         self._rewards = RewardScale(p.gamma) if p.scale_rewards else None
@@ -111,16 +111,16 @@ class Stream:
         """One environment step."""
         loop = self.loop
         if loop.over:
-            first = loop.reset().astype(np.float32) * self._scale
+            first = loop.served(loop.reset())
             loop.begin([acting.restart(first) for acting in self._actings].pop())
         for wanted in loop.before():
-            seen = wanted.observation.astype(np.float32) * self._scale
+            seen = loop.served(wanted.observation)
             if self._moments is not None:
                 self._moments.learn(seen)
             self._seen[wanted.inference] = self._normalised(seen)
             loop.deliver(wanted, self._actings[0].tick(seen, wanted.action))
-        found, reward, terminated, truncated, _ = loop.env.step(loop.chosen())
-        loop.after(found, float(reward), bool(terminated), bool(truncated))
+        found, reward, terminated, truncated, info = loop.env.step(loop.chosen())
+        loop.after(found, float(reward), bool(terminated), bool(truncated), told_by(info))
 
     # ---- recording (rtbench.learners.loop.Recorder) ----------------------------------------------------------------
 
@@ -273,7 +273,7 @@ class StreamProgram:
                     **stream.columns(),
                     **graph_columns(stream.agent.graph, self._cell.interaction),
                 },
-                self.evaluation.extras(run),
+                stream.loop.tally.extras() | self.evaluation.extras(run),
             )
             for run, stream in enumerate(self.streams)
         ]

@@ -22,8 +22,8 @@ from rtbench.interaction.timing import exploration_of, timing
 from rtbench.learners.actions import Actions
 from rtbench.learners.backs import Backs
 from rtbench.learners.episodes import Episodes
-from rtbench.learners.tally import Tally
-from rtbench.learners.wall_tally import count
+from rtbench.learners.tally import Counts, Tally
+from rtbench.learners.wall_tally import Counted, count, take
 from rtbench.plugins import build
 from rtbench.realtime.alone import alone
 from rtbench.realtime.crew import Crew, Tell
@@ -44,6 +44,7 @@ PRIORITY = "RTBENCH_REALTIME_PRIORITY"
 """The variable that asks for a real-time priority (1 … 99); rows say what they had."""
 LISTEN_S = 0.3
 """How long one `advance` listens to the run under way."""
+_KEPT = ("returns", "lengths", "default_returns", "counts", "extras", "times")
 
 
 class Spoiled(RtbenchError):
@@ -76,6 +77,7 @@ class WallRun:
         self.returns: list[float] = []
         self.lengths: list[int] = []
         self.default_returns: list[float] = []
+        self.counts: list[Counts] = []
         self.recording: Recording | None = None
         self.times: dict[str, float] = {}
         self._crew: Crew | None = None
@@ -88,8 +90,8 @@ class WallRun:
         try:
             self._crew.check(LISTEN_S)
             if self._crew.done:
-                (recording,) = self._crew.results()
-                self._take(recording)
+                (found,) = self._crew.results()
+                self._take(*found)
         except BaseException:
             self.stop()
             raise
@@ -101,14 +103,16 @@ class WallRun:
         if self._crew is not None:
             self._crew.end()
 
-    def _carry_out(self, tell: Tell) -> Recording:
+    def _carry_out(self, tell: Tell) -> tuple[Any, ...]:
+        """What `_take` is given, and runs beside this process."""
         tell()
         budget = self._cell.budget
         limits = Limits(episodes=budget.eval_episodes + budget.final_eval_episodes)
+        counted = Counted()
         with alone():
-            return engine_of(self._cell, self.spec, self._policy, self._seed, limits).run()
+            return engine_of(self._cell, self.spec, self._policy, self._seed, limits, counted).run(), counted.episodes
 
-    def _take(self, recording: Recording) -> None:
+    def _take(self, recording: Recording, counted: list[dict[str, float]]) -> None:
         if recording.spoiled:
             raise Spoiled(
                 recording.spoiled,
@@ -121,18 +125,18 @@ class WallRun:
         for stretch in recording.stretches:
             self.default_returns += count(self.tally, stretch, backs, holds=default.holds)
         self.returns, self.lengths = list(recording.returns), list(recording.lengths)
+        self.counts = take(self.tally, counted, len(self.returns))
         self.extras, self.times = _extras(recording), _times(recording)
 
     def state(self) -> dict[str, Any]:
         """What a run that is over has to say; of one under way nothing."""
-        plain = ("returns", "lengths", "default_returns", "extras", "times")
-        return {"tally": self.tally.state(), **{name: getattr(self, name) for name in plain}}
+        return {"tally": self.tally.state(), **{name: getattr(self, name) for name in _KEPT}}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Back to a state."""
         self.tally = Tally.restored(state["tally"])
-        for name in ("returns", "lengths", "default_returns", "extras", "times"):
-            setattr(self, name, type(getattr(self, name))(state[name]))
+        for name in _KEPT:
+            setattr(self, name, type(getattr(self, name))(state.get(name, ())))
 
 
 class WallEpisodes(Episodes):
@@ -153,8 +157,10 @@ class WallEpisodes(Episodes):
         return {**super()._columns(loop), **loop.times}
 
 
-def engine_of(cell: Cell, spec: EnvironmentSpec, policy: WallPolicy, seed: int, limits: Limits) -> Engine:
-    """The engine of a cell's run; the environment is made here."""
+def engine_of(
+    cell: Cell, spec: EnvironmentSpec, policy: WallPolicy, seed: int, limits: Limits, counted: Counted | None = None
+) -> Engine:
+    """The engine of a cell's run; the environment is made here, and what it counts goes to `counted`."""
     interaction = cell.interaction
     times = timing(interaction, len(policy.graph.layers), spec.step_s)
     space = Actions(spec)
@@ -169,7 +175,7 @@ def engine_of(cell: Cell, spec: EnvironmentSpec, policy: WallPolicy, seed: int, 
         explore_rng=lambda process: generator(seed, PHASE, "random actions", process),
         learning=LatencyModel(interaction.learning, seed, PHASE, "learning") if interaction.learning else None,
     )
-    world = _World(cell, spec, space, seed)
+    world = _World(cell, spec, space, seed, counted or Counted())
     return Engine(
         world,
         world.sample,
@@ -194,8 +200,8 @@ def _priority() -> int:
 class _World:
     """A cell's environment; actions are vectors, as inside a loop."""
 
-    def __init__(self, cell: Cell, spec: EnvironmentSpec, space: Actions, seed: int) -> None:
-        self._env, self._space, self._seed = build(cell.environment).make(), space, seed
+    def __init__(self, cell: Cell, spec: EnvironmentSpec, space: Actions, seed: int, counted: Counted) -> None:
+        self._env, self._space, self._seed, self._counted = build(cell.environment).make(), space, seed, counted
         self._default = space.default(build(cell.interaction.default_policy).make(spec))
         self._rng = generator(seed, PHASE, "default policy")
         self._dtype = np.dtype(spec.observation_dtype)
@@ -204,6 +210,7 @@ class _World:
 
     def reset(self, episode: int) -> NDArray[Any]:
         """As a loop resets it."""
+        self._counted.begin()
         self._observation = self._flat(self._env.reset(seed=episode_seed(self._seed, PHASE, episode))[0])
         return self._observation
 
@@ -213,7 +220,8 @@ class _World:
 
     def step(self, action: Array) -> tuple[float, bool]:
         """A step."""
-        found, reward, terminated, truncated, _ = self._env.step(self._space.to_environment(action))
+        found, reward, terminated, truncated, info = self._env.step(self._space.to_environment(action))
+        self._counted.note(info)
         self._observation = self._flat(found)
         return float(reward), bool(terminated or truncated)
 

@@ -8,10 +8,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtbench.learners.backs import Backs
-from rtbench.learners.tally import Tally
+from rtbench.learners.tally import Tally, told_by
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rtbench.learners.tally import Counts
     from rtbench.realtime.recording import Stretch
+
+
+class Counted:
+    """What a world on the wall clock counts, episode by episode, kept beside it as it is told."""
+
+    def __init__(self) -> None:
+        self.episodes: list[dict[str, float]] = []
+
+    def begin(self) -> None:
+        """An episode is reset."""
+        self.episodes.append({})
+
+    def note(self, info: Mapping[str, Any]) -> None:
+        """What a step said."""
+        if counts := told_by(info):
+            self.episodes[-1] = dict(counts)
+
+
+def take(tally: Tally, episodes: list[dict[str, float]], finished: int) -> list[Counts]:
+    """Add what episodes counted to a tally; of the finished ones what each did, nothing where worlds count nothing."""
+    for counts in episodes:
+        tally.count({}, counts)
+    return [counts for counts in episodes[:finished] if counts]
 
 
 def count(tally: Tally, stretch: Stretch, backs: Backs, *, holds: bool) -> list[float]:

@@ -56,6 +56,7 @@ class ReportLine:
     published: Published | None
     further: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Values of the suite's `group_by` fields that the other columns do not tell, by key."""
+    clock: str = "virtual"
 
     @property
     def difference(self) -> float | None:
@@ -79,6 +80,8 @@ class Report:
     """The suite's own first, then those of suites that it includes."""
     metric: str
     lines: tuple[ReportLine, ...]
+    better: str = "higher"
+    """Which values of the metric are good: `higher` or `lower`."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -113,7 +116,8 @@ def build_report(suite: Suite, cells: Sequence[SuiteCell], rows: Iterable[Mappin
     first = {cell.environment: number for number, cell in reversed(list(enumerate(cells)))}
     lines.sort(key=lambda line: (first[line.environment], line.delta))  # stable: the file's order within
     budgets = tuple(budget.data() for budget in suite.budgets)
-    return Report(suite.name, suite.profile, budgets, suite.leaderboard.metric, tuple(lines))
+    rule = suite.leaderboard
+    return Report(suite.name, suite.profile, budgets, rule.metric, tuple(lines), rule.better)
 
 
 def _line(suite: Suite, cell: SuiteCell, rows: list[Mapping[str, Any]]) -> ReportLine:
@@ -137,4 +141,5 @@ def _line(suite: Suite, cell: SuiteCell, rows: list[Mapping[str, Any]]) -> Repor
         summary=summary,
         published=cell.published,
         further=further,
+        clock=cell.cell.interaction.clock,
     )

@@ -2,7 +2,7 @@
 
 Rows are what was compared, columns the environments. Cells of the two clocks never share a table. A value of which runs
 are missing carries a mark and stands for no comparison; what nobody is surely better than (`rtbench.results.ranks`) is
-set in bold, where every cell of its column and delta is complete.
+set in bold, where every cell of its column and delta is complete and rows differ in delta and method only.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def _table(
     for line in lines:
         chosen = tuple((name, line.further.get(name)) for name in further)
         known.setdefault((line.delta, line.execution, line.method, chosen), {})[line.environment] = line
-    best = _best(lines, higher=report.better == "higher") if len(report.budgets) == 1 else set()
+    comparable = len(report.budgets) == 1 and not further  # else a row may differ in its conditions, not its method
+    best = _best(lines, higher=report.better == "higher") if comparable else set()
     rows = []
     for (delta, execution, method, chosen), found in known.items():
         cells = [Cell(f"{delta:g}"), Cell(execution), Cell(method), *(Cell(_text(value)) for _, value in chosen)]
@@ -93,12 +94,14 @@ def _table(
         rows.append(tuple(cells))
     heads = [head for name in environments for head in ([name, "published"] if published else [name])]
     texts = ("δ", "execution", "method", *further)
-    return Table(caption, label, (*texts, *heads), len(texts), tuple(rows), tuple(_notes(lines, report, published)))
+    notes = _notes(lines, report, published)
+    notes += ["bold: none of the same δ is surely better (95 % intervals)"] if best else []
+    return Table(caption, label, (*texts, *heads), len(texts), tuple(rows), tuple(notes))
 
 
 def _notes(lines: Sequence[ReportLine], report: Report, published: bool) -> list[str]:
     seeds = sorted({line.summary.wanted for line in lines if line.status == "complete"})
-    notes = [f"{' or '.join(map(str, seeds))} seeds" + (" each" if len(seeds) == 1 else "")] if seeds else []
+    notes = [f"{' or '.join(map(str, seeds))} seed" + ("" if seeds == [1] else "s")] if seeds else []
     notes += [" or ".join(f"{budget['steps']:,} {budget['unit']}" for budget in report.budgets)]
     if any(line.status == "incomplete" for line in lines):
         notes.append(f"{MARK} runs are missing: no comparison")

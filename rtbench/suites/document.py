@@ -119,7 +119,8 @@ class About(Table):
     """What the suite is and which figure or table of which paper it answers to.
 
     `includes` names other suites (or paths of their files, from this one's folder) whose cells are this one's, too,
-    each with its own suite's budget, seeds and profile of the same name.
+    each with its own suite's budget, seeds and profile of the same name. `cite` names entries of `papers.bib` beside
+    the file.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)?$")
@@ -128,6 +129,7 @@ class About(Table):
     revision: Positive = 1
     requires: list[str] = []
     includes: list[str] = []
+    cite: list[str] = []
 
 
 class BudgetTable(Table):

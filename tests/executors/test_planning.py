@@ -8,7 +8,8 @@ import pytest
 from helpers.samples import hand_row, install_parts, write_suite
 
 from rtbench.errors import SuiteError
-from rtbench.executors.planning import COLUMNS, SPEED_COLUMNS, counts, estimate, make_jobs, parse_only, plan_runs
+from rtbench.executors.estimates import SPEED_COLUMNS, estimate
+from rtbench.executors.planning import COLUMNS, counts, make_jobs, parse_only, plan_runs
 from rtbench.suites.expand import expand
 from rtbench.suites.model import load_suite
 

@@ -27,6 +27,7 @@ class Scripted:
     lengths: list = field(default_factory=list)
     default_returns: list = field(default_factory=list)
     inaction: int = 0
+    counts: list = field(default_factory=list)
 
     @property
     def tally(self):

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from s3.proxy import Proxy
@@ -63,3 +64,20 @@ def bucket(proxy, request):
     name = "".join(letter for letter in request.node.name.lower() if letter.isalnum())[:50]
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(name)
     return f"s3://{name}/state"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--log", help="file in which whole runs say what happened")
+
+
+@pytest.fixture
+def log(request):
+    """Writes a line to the file asked for."""
+    path = request.config.getoption("--log")
+
+    def write(text):
+        if path:
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(f"{text}\n")
+
+    return write

@@ -1,5 +1,6 @@
 """A proxy for HTTP on this machine that loses, delays, cuts and answers with 500 as it is told."""
 
+import contextlib
 import http.client
 import random
 import socket
@@ -116,16 +117,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _cut(self):
         self.close_connection = True
-        try:
+        with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
     def handle(self):
-        try:
+        with contextlib.suppress(OSError):
             super().handle()
-        except OSError:
-            pass
 
     def log_message(self, *_):
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -80,16 +81,16 @@ class SlurmExecution:
     # ---- following -------------------------------------------------------------------------------------------------
 
     def _follow(self, jobs: Sequence[Job]) -> bool:
-        """Tell of the jobs until none has a run that is neither settled nor in the queue."""
+        """Tell of the jobs until all runs are settled or lost, and the queue has none of their tasks any more."""
         rows = RowStore(self._store)
         followed = [Followed(job, set(range(len(job.run_ids)))) for job in jobs]
         with Stopping() as stopping:
             while not stopping:
                 # The queue is asked first: what has left it by then has written its rows before.
-                places = self._places([one.job for one in followed if one.open])
+                places = self._places(jobs)
                 for one in followed:
                     self._look(one, rows, places)
-                if not any(one.open for one in followed):
+                if not any(place.where != "gone" for place in places.values()):
                     return False
                 until = time.monotonic() + self._params.poll_s
                 while not stopping and time.monotonic() < until:
@@ -123,8 +124,6 @@ class SlurmExecution:
 
     def _progress(self, one: Followed) -> None:
         """What its worker has left in the state, if that is new."""
-        import json
-
         try:
             value = self._store.read(StatePaths(self._state, one.job.key).progress)
             values = json.loads(value)

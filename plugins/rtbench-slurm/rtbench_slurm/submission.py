@@ -25,10 +25,10 @@ SHORTEST_STOP_S = 15
 
 @dataclass(frozen=True)
 class Array:
-    """Tasks that are submitted together, each some jobs; `exclusive` where nothing else may run on the node."""
+    """Tasks that are submitted together, each some jobs; `alone` where nothing else may run on the node."""
 
     tasks: tuple[tuple[Job, ...], ...]
-    exclusive: bool
+    alone: bool
 
 
 def arrays(jobs: Sequence[Job], params: Params) -> list[Array]:
@@ -38,7 +38,7 @@ def arrays(jobs: Sequence[Job], params: Params) -> list[Array]:
     for alone, per_task in ((False, params.jobs_per_task or at_once), (True, 1)):
         chosen = [job for job in jobs if job.alone == alone]
         tasks = list(_pieces(chosen, per_task))
-        found += [Array(tuple(some), params.exclusive or alone) for some in _pieces(tasks, params.array_size)]
+        found += [Array(tuple(some), alone) for some in _pieces(tasks, params.array_size)]
     return found
 
 
@@ -52,8 +52,6 @@ def submit(array: Array, state: str, folder: Path, params: Params) -> list[str]:
     executor = submitit.SlurmExecutor(folder=folder, python=params.python or None)
     executor.update_parameters(**resources(array, params))
     try:
-        if len(tasks) == 1:
-            return [executor.submit(tasks[0]).job_id]
         with executor.batch():
             handed = [executor.submit(task) for task in tasks]
         return [job.job_id for job in handed]
@@ -73,9 +71,11 @@ def resources(array: Array, params: Params) -> dict[str, Any]:
         "signal_delay_s": stop_before_s(params),
         "nodes": 1,
         "ntasks_per_node": 1,
-        "cpus_per_task": (1 if array.exclusive else params.jobs or 1) * params.threads,
+        "cpus_per_task": (1 if array.alone else params.jobs or 1) * params.threads,
+        # The step has all cores of the job, and the system lays the runner's processes on them.
+        "srun_args": ["--cpu-bind=none"],
         "array_parallelism": params.array_parallelism,
-        "exclusive": array.exclusive or None,
+        "exclusive": array.alone or params.exclusive or None,
         "gpus_per_node": params.gpus or None,
         "setup": [params.setup] if params.setup else None,
         "wckey": None,

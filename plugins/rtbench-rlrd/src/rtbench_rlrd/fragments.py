@@ -39,6 +39,7 @@ class History:
             "observations": np.zeros((1024, observation_size), np.float32),
             "actions": np.zeros((1024, action_size), np.float32),
             "rewards": np.zeros(1024, np.float32),
+            "acted": np.zeros(1024, np.bool_),
         }
         self._count, self._complete, self._first = 0, 0, 0
         self._drawable: list[int] = []
@@ -61,7 +62,7 @@ class History:
     def end_step(self, action: Array, reward: float, observation: NDArray[Any]) -> None:
         """A step from the newest row to the next."""
         row = self._count - 1
-        self._rows["actions"][row], self._rows["rewards"][row] = action, reward
+        self._rows["actions"][row], self._rows["rewards"][row], self._rows["acted"][row] = action, reward, True
         self._complete = self._count
         self._put(observation)
         self._offer(row + 1 - self._delay)
@@ -88,7 +89,9 @@ class History:
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 
-    def __len__(self) -> int:
+    @property
+    def drawable(self) -> int:
+        """Steps that can be drawn."""
         return len(self._drawable)
 
     def draw(self, rng: np.random.Generator, size: int) -> Fragments:
@@ -110,7 +113,7 @@ class History:
             self._rows["actions"][rows],
             rewards * (ahead[:, :d] <= last),
             (ahead - 1 < last).astype(np.float32),
-            (ahead[:, d] <= last[:, 0]) & (ahead[:, d] < self._complete),
+            self._rows["acted"][rows[:, -1]] & (ahead[:, d] <= last[:, 0]),
         )
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
@@ -132,7 +135,7 @@ class History:
         """What `appended` gave, in order."""
         for index in range(len(segment["rewards"])):
             self._put(segment["observations"][index])
-            for name in ("actions", "rewards"):
+            for name in ("actions", "rewards", "acted"):
                 self._rows[name][self._count - 1] = segment[name][index]
         self._drawable += [int(step) for step in segment["drawable"]]
         self._complete = self._count

@@ -33,7 +33,7 @@ class _Delayed(Learner):
 
     Params = Params
     preload = ("rtbench_rlrd.program",)
-    reference_units_per_s = 60.0
+    reference_units_per_s = 100.0
     resamples: ClassVar[bool]
     called: ClassVar[str]
 
@@ -83,8 +83,8 @@ class DelayCorrecting(_Delayed):
     Departures from the published code: α is learned towards −|A| as in rtbench's `sac` (there a constant), and updates
     begin with whole windows, so that decisions at the very beginning of an episode are not trained on.
 
-    Source: Bouteiller et al. 2021, Reinforcement Learning with Random Delays, Section 4 and Algorithm 2 (the constant
-    delay of its Section 5).
+    Source: Bouteiller et al. 2021, Reinforcement Learning with Random Delays (delay-correcting actor-critic), for a
+    constant delay.
     """
 
     revision = 1
@@ -96,8 +96,7 @@ class AugmentedSAC(_Delayed):
     """Plain SAC on the augmented state: twin critics Q(s_t, a_t … a_{t+d−1}, a_{t+d}), targets over one step.
 
     rtbench's own `sac` is another: there critics see the newest observation without delay, which is known in training.
-    Source: Bouteiller et al. 2021, Section 5 (the baseline SAC on augmented observations); Katsikopoulos and Engelbrecht
-    2003 for the augmented state.
+    Source: Katsikopoulos and Engelbrecht 2003 for the augmented state; the baseline of Bouteiller et al. 2021.
     """
 
     revision = 1

@@ -8,11 +8,12 @@ from itertools import pairwise
 from math import sqrt
 
 import torch
+from torch import Tensor
+
 from rtbench.backends.torch_arithmetic import TorchArithmetic, TorchParameters
-from rtbench.graph import LayerGraph, Layer, Lags, Plan
+from rtbench.graph import Lags, Layer, LayerGraph, Plan
 from rtbench.learners.sac_networks import squashed
 from rtbench.unrolling import unroll
-from torch import Tensor
 
 
 class Twins:
@@ -60,7 +61,8 @@ class Policy:
         """Rows that windows reach back before the newest observation."""
         return self.plan.window_ticks
 
-    def decided(self, observations: Tensor, taken: Tensor, resampled: Sequence[Tensor], step: int, noise: Tensor
+    def decided(
+        self, observations: Tensor, taken: Tensor, resampled: Sequence[Tensor], step: int, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The action [B, A], applied d after step t + `step`, and its log-probability [B].
 
@@ -96,10 +98,12 @@ def augmented(policy: Policy, observations: Tensor, actions: Sequence[Tensor], s
     return torch.cat([seen, *actions[step : step + policy.delay]], dim=-1)
 
 
-def resampled(policy: Policy, observations: Tensor, taken: Tensor, steps: int, noise: Tensor) -> tuple[list[Tensor], Tensor]:
-    """The actions a*_{t+d} … that today's policy decides on a recorded fragment, and their log-probabilities [B, steps].
+def resampled(
+    policy: Policy, observations: Tensor, taken: Tensor, steps: int, noise: Tensor
+) -> tuple[list[Tensor], Tensor]:
+    """The actions a*_{t+d} … that today's policy decides on a recorded fragment, each seeing those before it.
 
-    Each sees those before it. noise [steps, B, A].
+    And their log-probabilities [B, steps]. noise [steps, B, A].
     """
     actions: list[Tensor] = []
     logs: list[Tensor] = []
