@@ -220,7 +220,7 @@ def test_misspelt_hook_is_an_error(distributions: Any, name: str, arguments: str
     with pytest.raises(PluginError, match="'stamp' of stamp does not fit"):
         plugins.hooks()
     with pytest.raises(PluginError, match="'stamp' of stamp does not fit"):
-        plugins.verify(plugins.registrations("rtbench")[0])
+        plugins.verify(plugins.entries("rtbench")["stamp"])
 
 
 def test_hooks_given_by_the_caller() -> None:

@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from rtbench.backends.planned import planned
+from rtbench.backends.planned import tick as planned_tick
 from rtbench.graph import ACTION, OBSERVATION, Layer, LayerGraph, Shape
-from rtbench.unrolling import Arithmetic, instant, step
+from rtbench.unrolling import Arithmetic, instant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,10 +45,14 @@ class Acting(Protocol):
 
 
 class Refreshable(Acting, Protocol):
-    """What a backend makes: its parameters can be taken anew. With a batch, arrays are [batch, size], in lockstep."""
+    """What a backend makes: its parameters can be taken anew. With a batch, arrays are [batch, size], in lockstep.
+
+    Parameters are changed in place, in the arrays that were given: those changes are seen at the next tick. Where other
+    arrays take their place, `refresh` is called.
+    """
 
     def refresh(self) -> None:
-        """Take the parameters as they are now; only needed where they were said to be fixed."""
+        """Take the arrays and what they hold as they are now; needed if they were said to be fixed, or are others."""
         ...
 
 
@@ -91,7 +97,7 @@ class ActingMany(Protocol):
 
 
 class GraphActing(Generic[A]):
-    """Acting by `rtbench.unrolling.step` for any arithmetic; `load`/`unload` convert to and from NumPy vectors.
+    """Acting by what `rtbench.unrolling.step` says, for any arithmetic, with a plan made once; `load`/`unload` convert to and from NumPy vectors.
 
     `arithmetic` reads the parameters afresh at every call, so an inference uses the parameters of its start. `load`
     takes [size], or [batch, size] with a batch, and `unload` gives it back.
@@ -117,9 +123,10 @@ class GraphActing(Generic[A]):
         self._arithmetic = Dropping(arithmetic, self._rng, load, batch) if self._rng else arithmetic
         self._rows = (batch,) if batch > 1 else ()
         self._graph, self._start = graph, start
-        self._lags, self._instant = graph.lags(execution, delta), execution == "instant"
+        edges, self._instant = graph.lags(execution, delta).edges, execution == "instant"
+        self._plan = planned(graph, edges)
         self._load, self._unload = load, unload
-        self._past: deque[dict[str, A]] = deque(maxlen=max(1, *self._lags.edges.values()))
+        self._past: deque[dict[str, A]] = deque(maxlen=max(1, *edges.values()))
         self._no_action = load(np.zeros((*self._rows, graph.action_size), np.float32))
         self._before: dict[str, A] = {}
 
@@ -137,7 +144,7 @@ class GraphActing(Generic[A]):
         self._before |= {OBSERVATION: first, ACTION: self._no_action}
 
     def refresh(self) -> None:
-        """Nothing is kept of the parameters."""
+        """Nothing is kept of the parameters: the arithmetic looks them up at every call."""
 
     def restart(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         """Forget everything; the head's value before the first tick, by the start rule."""
@@ -155,7 +162,7 @@ class GraphActing(Generic[A]):
             if self._past:
                 self._past[0][ACTION] = loaded
             loaded = self._no_action
-        values = step(self._graph, self._lags, self._arithmetic, self._earlier, self._load(observation), loaded)
+        values = planned_tick(self._plan, self._arithmetic, self._earlier, self._load(observation), loaded)
         self._past.appendleft(values)
         return self._unload(values[self._graph.head.name])
 
@@ -217,4 +224,7 @@ class Dropping(Generic[A]):
 
 
 Parameters = Mapping[str, Mapping[str, Any]]
-"""Layer name -> {'weight': [inputs, outputs], 'bias': [outputs]} as NumPy arrays (views of what a learner trains)."""
+"""Layer name -> {'weight': [inputs, outputs], 'bias': [outputs]} as NumPy arrays (views of what a learner trains).
+
+They are changed in place (`Refreshable`).
+"""

@@ -9,15 +9,13 @@ from rtbench.graph import LayerGraph
 from rtbench.parts import Backend
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from rtbench.backends.base import ActingMany, Refreshable
 
 
 class Eager(Backend):
-    """One framework call per operation, no compilation, float32."""
+    """One framework call per operation, no compilation, float32: what an ordinary PyTorch network costs."""
 
     requires = ("torch",)
     extra = "torch"
@@ -35,21 +33,9 @@ class Eager(Backend):
         fixed: bool = False,
     ) -> Refreshable:
         """Acting on tensors that share memory with the parameters."""
-        import torch
+        from rtbench.backends.eager_acting import EagerActing
 
-        from rtbench.backends.base import GraphActing
-        from rtbench.backends.torch_arithmetic import TorchArithmetic
-
-        shared, rows = _shared(parameters), (batch, -1) if batch > 1 else (-1,)
-
-        def load(value: NDArray[np.float32]) -> Tensor:
-            return torch.from_numpy(value).reshape(1, batch, -1)
-
-        def unload(value: Tensor) -> NDArray[np.float32]:
-            result: NDArray[np.float32] = value.detach().reshape(rows).numpy()
-            return result
-
-        return GraphActing(graph, TorchArithmetic(shared), execution, delta, start, load, unload, seed, batch)
+        return EagerActing(graph, parameters, execution, delta, start, seed, batch)
 
     def make_many(
         self,

@@ -14,7 +14,7 @@ from rtbench.graph import Layer, LayerGraph, Shape, outputs
 
 TorchParameters = Mapping[str, Mapping[str, Tensor]]
 _ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-_LARGE, _COPIED = 2**22, 2**23
+LARGE, _COPIED = 2**22, 2**23
 """Multiplications above which oneDNN's cost per call is repaid, and with a copy of the left side."""
 _APART = 2**20
 """Numbers above which joining the blocks of an input costs more than a product for each."""
@@ -155,7 +155,7 @@ def _worth_onednn(left: Tensor, m: int, k: int, n: int, *, fused: bool) -> bool:
     oneDNN copies a transposed left side first, on one thread; its cost per call is repaid by large products only. In
     bfloat16 torch itself takes oneDNN, and this way only adds the bias and the rectifier to the same call.
     """
-    if _ONEDNN is None or left.device.type != "cpu" or min(m, n) == 1 or m * k * n < _LARGE:
+    if _ONEDNN is None or left.device.type != "cpu" or min(m, n) == 1 or m * k * n < LARGE:
         return False
     if left.dtype == torch.bfloat16:
         return fused and left.is_contiguous()

@@ -32,10 +32,10 @@ def plural(kind: str) -> str:
 
 def registered(kind: str, name: str) -> dict[str, Any]:
     """Everything about one registered name; SuiteError with the nearest name if there is none."""
-    found = registry.entry(kind, name, place="rtbench describe")
+    found = _entry(kind, name)
     about = {
         "kind": kind,
-        "name": name,
+        "name": found.name,
         "distribution": found.distribution,
         "version": found.version,
         "third_party": found.third_party,
@@ -46,6 +46,14 @@ def registered(kind: str, name: str) -> dict[str, Any]:
     if kind == "commands":
         return about | {"doc": _doc_of_command(found.load()), "help": f"rtbench {name} --help"}
     return about | part(kind, name)
+
+
+def _entry(kind: str, name: str) -> registry.Entry:
+    if kind != "suites":
+        return registry.entry(kind, name, place="rtbench describe")
+    from rtbench.suites.model import suite_entry
+
+    return suite_entry(name, place="rtbench describe")
 
 
 def part(kind: str, name: str) -> dict[str, Any]:

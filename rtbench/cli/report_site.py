@@ -114,13 +114,14 @@ def _rows(state: State, folder: Path, problems: list[str]) -> list[Mapping[str, 
 
 def _suites(given: str | None, rows: Sequence[Mapping[str, Any]]) -> list[Suite]:
     """The suite asked for, or every one here that rows name; what is not installed here is told."""
-    from rtbench.suites.model import load_suite
+    from rtbench.suites.model import find_suite, load_suite
 
     if given is not None:
         return [load_suite(given)]
     out = []
     for name in sorted({row["suite"] for row in rows}):
         try:
+            find_suite(name, whole=True)
             out.append(load_suite(name))
         except RtbenchError:
             note(f"warning: suite {name!r} is not installed here; its rows are left out")

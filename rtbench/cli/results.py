@@ -143,7 +143,7 @@ def _suites(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     found = []
     for name in sorted(counts.keys() | read_digests(folder / "leaderboards").keys()):
         try:
-            find_suite(name)
+            find_suite(name, whole=True)
         except RtbenchError:  # unknown, or its plugin is broken
             hint = "install its plugin, or name its .toml file instead"
             note(f"warning: suite {name!r} is not installed here: {counts[name]} rows left out ({hint})")

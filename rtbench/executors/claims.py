@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
 import time
 import uuid
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from rtbench.results.schema import Row
 
 ASK_AGAIN_S = 2.0
+ASKED_AT_ONCE = 8
+"""So many jobs of other runners are asked for within `ASK_AGAIN_S`, however many there are."""
 _NAMED = 8
 
 
@@ -43,14 +47,16 @@ class Claims:
         tell: Callable[[dict[str, Any]], None],
         *,
         ask_again_s: float = ASK_AGAIN_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`ask_again_s` is how long a job of another runner is left alone before it is asked for again."""
-        self._ask_again_s = ask_again_s
+        self._ask_again_s, self._clock = ask_again_s, clock
         self.holder = uuid.uuid4().hex
         self._rows, self._retries, self._tell = RowStore(store), retries, tell
-        self._leases = Leases(store, Holder.of_this_process(self.holder))
+        self._leases = Leases(store, Holder.of_this_process(self.holder), clock=clock)
         self._waiting = deque(jobs)
-        self._busy: deque[tuple[float, Job]] = deque()
+        self._busy: list[tuple[float, int, Job]] = []
+        self._turns = itertools.count()
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self._busy)
@@ -74,8 +80,8 @@ class Claims:
 
     def _pop(self, idle: bool) -> Job | None:
         """The first job that may start now, taken off the queue."""
-        if self._busy and self._busy[0][0] <= time.monotonic():
-            self._waiting.append(self._busy.popleft()[1])
+        if self._busy and self._busy[0][0] <= self._clock():
+            self._waiting.append(heapq.heappop(self._busy)[2])
         found = next((job for job in self._waiting if idle or not job.alone), None)
         if found is not None:
             self._waiting.remove(found)
@@ -87,7 +93,10 @@ class Claims:
 
     def busy(self, job: Job) -> None:
         """To be asked for later: another runner has it now."""
-        self._busy.append((time.monotonic() + self._ask_again_s * random.uniform(0.75, 1.25), job))
+        # The more there are, the later each: so many runners that wait for so many runs would ask of nothing else.
+        pause_s = self._ask_again_s * max(1.0, len(self._busy) / ASKED_AT_ONCE)
+        due = self._clock() + pause_s * random.uniform(0.75, 1.25)
+        heapq.heappush(self._busy, (due, next(self._turns), job))
 
     def _claim(self, job: Job) -> Claim | None:
         held = self._leases.acquire_all(job.run_ids)
@@ -130,6 +139,6 @@ class Claims:
 
     def others(self) -> str:
         """How many runs other runners have, and who they are."""
-        runs = [run_id for _, job in self._busy for run_id in job.run_ids]
+        runs = [run_id for *_, job in self._busy for run_id in job.run_ids]
         holders = sorted({self._leases.busy_with(run_id) for run_id in runs[:_NAMED]})
         return f"{len(runs)} run(s) of other runners ({'; '.join(holders)})"

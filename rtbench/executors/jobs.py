@@ -30,7 +30,8 @@ LOGS = "logs"
 class Job:
     """Runs of `cell` with `seeds`, as a suite asks for them; `attempts` counts each run's attempts from 1.
 
-    A `fresh` job begins anew whatever checkpoint is there.
+    A `fresh` job begins anew whatever checkpoint is there. `beside`: words that tell it from the suite's other
+    jobs where environment, architecture and pace do not.
     """
 
     cell: Cell
@@ -42,6 +43,7 @@ class Job:
     wall_limit_s: float
     threads: int = 1
     fresh: bool = False
+    beside: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -60,18 +62,18 @@ class Job:
         environment = self.cell.environment.params.get("id") or self.cell.environment.title
         speed = f"δ {interaction.delta:g}" if interaction.delta else interaction.execution
         seeds = ",".join(str(seed) for seed in self.seeds)
-        return f"{environment} · {self.cell.architecture.title} · {speed} · seed {seeds}"
+        return " · ".join([environment, self.cell.architecture.title, speed, *self.beside, f"seed {seeds}"])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         plain = {name: getattr(self, name) for name in ("suite", "suite_revision", "wall_limit_s", "threads", "fresh")}
-        lists = {name: list(getattr(self, name)) for name in ("seeds", "run_ids", "attempts")}
+        lists = {name: list(getattr(self, name)) for name in ("seeds", "run_ids", "attempts", "beside")}
         return {**plain, **lists, "cell": cell_to_json(self.cell)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Job:
         """The inverse of `to_json`."""
-        tuples = {name: tuple(data[name]) for name in ("seeds", "run_ids", "attempts")}
+        tuples = {name: tuple(data.get(name, ())) for name in ("seeds", "run_ids", "attempts", "beside")}
         return cls(**{**data, **tuples, "cell": cell_from_json(data["cell"])})
 
     def only(self, indices: Sequence[int]) -> Job:

@@ -14,7 +14,7 @@ from rtbench.cell import Cell
 from rtbench.errors import SuiteError
 from rtbench.executors.estimates import SPEED_COLUMNS
 from rtbench.executors.jobs import Job
-from rtbench.parts import PartUse
+from rtbench.parts import PartUse, canonical_json
 from rtbench.results.columns import PART_AXES
 from rtbench.suites.expand import SuiteCell
 from rtbench.suites.match import holds, view
@@ -162,6 +162,8 @@ def make_jobs(suite: Suite, planned: Sequence[PlannedRun], *, batch: int = 1, th
         if run.starts:
             groups.setdefault(run.cell.cell_id, []).append(run)
     jobs: list[Job] = []
+    axes = zip(*(_beside(run.cell.cell) for run in planned), strict=True)
+    known = [list({canonical_json(part.data()): part for part in axis}.values()) for axis in axes]
     for runs in groups.values():
         for part in _batches(runs, batch):
             jobs.append(
@@ -175,9 +177,28 @@ def make_jobs(suite: Suite, planned: Sequence[PlannedRun], *, batch: int = 1, th
                     wall_limit_s=suite.wall_limit_s,
                     threads=threads,
                     fresh=part[0].state in ("done", "stale"),
+                    beside=_told_apart(part[0].cell.cell, known),
                 )
             )
     return jobs
+
+
+def _beside(cell: Cell) -> tuple[PartUse, ...]:
+    """The parts that a job's title names only where the suite has several."""
+    return cell.interaction.scheduler, cell.learner, cell.backend
+
+
+def _told_apart(cell: Cell, known: Sequence[Sequence[PartUse]]) -> tuple[str, ...]:
+    """Words for those of a cell's parts of which the suite has several: a label, or a name and what differs."""
+    words = []
+    for part, parts in zip(_beside(cell), known, strict=True):
+        others = [other for other in parts if other != part]
+        if others:
+            rivals = [other.params for other in others if other.name == part.name]
+            differ = [key for key in part.params if any(params.get(key) != part.params[key] for params in rivals)]
+            inner = ", ".join(f"{key}={part.params[key]}" for key in differ)
+            words.append(part.label or (f"{part.name}({inner})" if inner else part.name))
+    return tuple(words)
 
 
 def _batches(runs: Sequence[PlannedRun], batch: int) -> Iterator[Sequence[PlannedRun]]:

@@ -14,6 +14,7 @@ from rtbench.learners.dqn_trainer import Trainer
 from rtbench.learners.evaluation import Evaluation
 from rtbench.learners.loop import Loop
 from rtbench.learners.policy import HEADS, Policy, graph_columns
+from rtbench.learners.training import StepByStep
 from rtbench.plugins import build
 
 if TYPE_CHECKING:
@@ -21,18 +22,15 @@ if TYPE_CHECKING:
     from rtbench.learners.dqn import Params
     from rtbench.parts import EnvironmentSpec
 
-_STRIDE_STEPS = 32
-"""Environment steps of one `advance` at most."""
 
-
-class DQNProgram:
+class DQNProgram(StepByStep):
     """Trains; one `advance` is some environment steps of every run with their updates, or one evaluation episode."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
-        self._batch, self._cell = batch, batch.cell
+        super().__init__(batch)
         spec = build(batch.cell.environment).spec()
         check_discrete(spec, batch.cell.learner.name)
-        self.trainers = [Trainer(batch.cell, spec, params, seed) for seed in batch.seeds]
+        self.trainers: list[Trainer] = [Trainer(batch.cell, spec, params, seed) for seed in batch.seeds]
         self.evaluation = Evaluation(batch.cell.budget, [self._evaluating(each, spec) for each in self.trainers])
 
     def _evaluating(self, trainer: Trainer, spec: EnvironmentSpec) -> Loop:
@@ -47,51 +45,11 @@ class DQNProgram:
             bootstraps=False,
         )
 
-    # ---- running ---------------------------------------------------------------------------------------------------
-
-    @property
-    def done_units(self) -> int:
-        """Units of the budget behind it."""
-        return min(trainer.done_units for trainer in self.trainers)
-
-    @property
-    def total_units(self) -> int:
-        """Units of the budget in all."""
-        return self._cell.budget.steps
-
-    @property
-    def done(self) -> bool:
-        """True when the final evaluation is over."""
-        return self.evaluation.done
-
-    def advance(self) -> None:
-        """Some environment steps, or one evaluation episode of one run."""
-        before = self.done_units
-        if self.evaluation.running:
-            self.evaluation.advance(before)
-        elif before >= self.total_units:
-            self.evaluation.advance_final()
-        else:
-            self._train(before)
-
-    def _train(self, before: int) -> None:
-        every = self._cell.budget.eval_every
-        goal = min(self.total_units, (before // every + 1) * every)
+    def _reached(self) -> None:
         for trainer in self.trainers:
-            for _ in range(_STRIDE_STEPS):
-                if trainer.done_units >= goal:
-                    break
-                trainer.advance()
-        if self.done_units == goal:
-            for trainer in self.trainers:
-                trainer.network.refresh(noisy=False)
-            self.evaluation.after(goal)
+            trainer.network.refresh(noisy=False)
 
     # ---- telling ---------------------------------------------------------------------------------------------------
-
-    def metrics(self) -> list[dict[str, float]]:
-        """The evaluation return of every curve point since the last call."""
-        return self.evaluation.metrics()
 
     def outcomes(self) -> list[Outcome]:
         """The outcome of every run."""

@@ -18,6 +18,7 @@ from rtbench.learners.obgd import Moments, RewardScale
 from rtbench.learners.policy import HEADS, Policy, graph_columns
 from rtbench.learners.streaming_agents import ActorCritic, QLambda
 from rtbench.learners.tally import told_by
+from rtbench.learners.training import StepByStep
 from rtbench.plugins import build
 from rtbench.seeds import derive
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from rtbench.parts import EnvironmentSpec
 
 Array = NDArray[np.float32]
-_STRIDE_STEPS = 32
 
 
 class Normalising:
@@ -205,15 +205,15 @@ class Stream:
         self._seen = {int(inference): np.asarray(seen) for inference, seen in state["seen"]}
 
 
-class StreamProgram:
+class StreamProgram(StepByStep):
     """Trains; one `advance` is some environment steps of every run, or one evaluation episode."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
-        self._cell = batch.cell
+        super().__init__(batch)
         spec = build(batch.cell.environment).spec()
         check_discrete(spec, batch.cell.learner.name)
-        self.streams = [Stream(batch.cell, spec, params, seed) for seed in batch.seeds]
-        self.evaluation = Evaluation(batch.cell.budget, [self._evaluating(each, spec) for each in self.streams])
+        self.trainers: list[Stream] = [Stream(batch.cell, spec, params, seed) for seed in batch.seeds]
+        self.evaluation = Evaluation(batch.cell.budget, [self._evaluating(each, spec) for each in self.trainers])
 
     def _evaluating(self, stream: Stream, spec: EnvironmentSpec) -> Loop:
         return Loop(
@@ -227,43 +227,6 @@ class StreamProgram:
             bootstraps=False,
         )
 
-    @property
-    def done_units(self) -> int:
-        """Units of the budget behind it."""
-        return min(stream.done_units for stream in self.streams)
-
-    @property
-    def total_units(self) -> int:
-        """Units of the budget in all."""
-        return self._cell.budget.steps
-
-    @property
-    def done(self) -> bool:
-        """True when the final evaluation is over."""
-        return self.evaluation.done
-
-    def advance(self) -> None:
-        """Some environment steps, or one evaluation episode of one run."""
-        before, every = self.done_units, self._cell.budget.eval_every
-        if self.evaluation.running:
-            self.evaluation.advance(before)
-            return
-        if before >= self.total_units:
-            self.evaluation.advance_final()
-            return
-        goal = min(self.total_units, (before // every + 1) * every)
-        for stream in self.streams:
-            for _ in range(_STRIDE_STEPS):
-                if stream.done_units >= goal:
-                    break
-                stream.advance()
-        if self.done_units == goal:
-            self.evaluation.after(goal)
-
-    def metrics(self) -> list[dict[str, float]]:
-        """The evaluation return of every curve point since the last call."""
-        return self.evaluation.metrics()
-
     def outcomes(self) -> list[Outcome]:
         """The outcome of every run."""
         return [
@@ -275,21 +238,21 @@ class StreamProgram:
                 },
                 stream.loop.tally.extras() | self.evaluation.extras(run),
             )
-            for run, stream in enumerate(self.streams)
+            for run, stream in enumerate(self.trainers)
         ]
 
     def policies(self, run_ids: Sequence[str]) -> list[Policy]:
         """What every run has learnt; none where observations are normalised, which no policy's file can say."""
-        if any(stream.normalises for stream in self.streams):
+        if any(stream.normalises for stream in self.trainers):
             return []
         return [
             Policy(self._cell, stream.seed, run_id, stream.agent.parameters, stream.agent.head, "zero")
-            for stream, run_id in zip(self.streams, run_ids, strict=True)
+            for stream, run_id in zip(self.trainers, run_ids, strict=True)
         ]
 
     def state(self) -> dict[str, Any]:
         """Every run's, and the curves."""
-        return {"streams": [stream.state() for stream in self.streams], "evaluation": self.evaluation.state()}
+        return {"streams": [stream.state() for stream in self.trainers], "evaluation": self.evaluation.state()}
 
     def appended(self) -> dict[str, Any]:
         """Nothing grows."""
@@ -297,6 +260,6 @@ class StreamProgram:
 
     def restore(self, state: dict[str, Any], segments: Iterable[dict[str, Any]]) -> None:
         """Back to a state."""
-        for stream, saved in zip(self.streams, state["streams"], strict=True):
+        for stream, saved in zip(self.trainers, state["streams"], strict=True):
             stream.restore(saved)
         self.evaluation.restore(state["evaluation"])

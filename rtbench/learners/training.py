@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rtbench.cell import RunBatch
     from rtbench.learners.evaluation import Evaluation
+
+_STRIDE_STEPS = 32
+"""Environment steps of one `advance` at most, so that a signal is answered soon."""
 
 
 class Training(ABC):
@@ -58,3 +62,41 @@ class Training(ABC):
     def metrics(self) -> list[dict[str, float]]:
         """The evaluation return of every curve point since the last call."""
         return self.evaluation.metrics()
+
+
+class Stepped(Protocol):
+    """A run that learns beside its world, an environment step at a time."""
+
+    @property
+    def done_units(self) -> int:
+        """Units of the budget behind it."""
+        ...
+
+    def advance(self) -> None:
+        """One environment step, and what is learnt with it."""
+        ...
+
+
+class StepByStep(Training):
+    """Runs that go on side by side by some environment steps, each no further than to the next point of the curve."""
+
+    trainers: Sequence[Stepped]
+
+    @property
+    def trained_units(self) -> int:
+        """Units of the budget behind every run."""
+        return min(trainer.done_units for trainer in self.trainers)
+
+    def _train(self) -> None:
+        every = self._cell.budget.eval_every
+        goal = min(self.total_units, (self.trained_units // every + 1) * every)
+        for trainer in self.trainers:
+            for _ in range(_STRIDE_STEPS):
+                if trainer.done_units >= goal:
+                    break
+                trainer.advance()
+        if self.trained_units == goal:
+            self._reached()
+
+    def _reached(self) -> None:
+        """An evaluation may follow."""

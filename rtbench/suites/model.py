@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtbench.cell import Budget
 from rtbench.errors import SuiteError
@@ -13,6 +14,9 @@ from rtbench.suites.document import BudgetTable, LeaderboardTable, Match, Profil
 from rtbench.suites.places import Key, from_validation, place
 from rtbench.suites.published import Published, read_published, split_ignored, stand_for_others
 from rtbench.units import parse_duration_ns
+
+if TYPE_CHECKING:
+    from rtbench.plugins import Entry
 
 PAPER = "paper"
 """The profile that overrides nothing."""
@@ -76,7 +80,7 @@ class Suite:
 
 
 def load_suite(name_or_path: str, profile: str = PAPER) -> Suite:
-    """A suite by registered name, or from a path that ends in .toml, under a profile.
+    """A suite by registered name (see `suite_entry`), or from a path that ends in .toml, under a profile.
 
     Raises SuiteError with the file, key and line of what is wrong.
     """
@@ -128,8 +132,11 @@ def _load(name_or_path: str, profile: str, within: tuple[Path, ...]) -> Suite:
     )
 
 
-def find_suite(name_or_path: str) -> Path:
-    """The file of a suite: a path if it ends in .toml, else the one its entry point locates."""
+def find_suite(name_or_path: str, *, whole: bool = False) -> Path:
+    """The file of a suite: a path if it ends in .toml, else the one its entry point locates (see `suite_entry`).
+
+    `whole`: by its whole name only, as rows name suites.
+    """
     from rtbench import plugins
 
     if name_or_path.endswith(".toml"):
@@ -137,8 +144,25 @@ def find_suite(name_or_path: str) -> Path:
         if not path.is_file():
             raise SuiteError("no such suite file", place=str(path), hint="rtbench list suites")
         return path
-    found = plugins.entry("suites", name_or_path)
-    return Path(found.load()(name_or_path))
+    found = plugins.entry("suites", name_or_path) if whole else suite_entry(name_or_path)
+    return Path(found.load()(found.name))
+
+
+def suite_entry(name: str, *, place: str = "") -> Entry:
+    """A registered suite by its name, or by the end of it after a namespace where no other suite's ends so.
+
+    'realtime' is 'theirs/realtime' unless there is also one called so, or 'others/realtime'. SuiteError lists what a
+    name may stand for.
+    """
+    from rtbench import plugins
+
+    known = plugins.entries("suites")
+    ends = [each for each in sorted(known) if each.endswith(f"/{name}")] if name not in known else []
+    if len(ends) > 1:
+        raise SuiteError(
+            f"suite {name!r} may be any of {len(ends)}", place=place, allowed=ends, hint="name it with its namespace"
+        )
+    return plugins.entry("suites", ends[0] if ends else name, place=place)
 
 
 def read_document(path: Path) -> tuple[SuiteDocument, str]:
@@ -159,7 +183,8 @@ def read_document(path: Path) -> tuple[SuiteDocument, str]:
 
 
 def _check_name(given: str, document: SuiteDocument, path: Path, text: str) -> None:
-    if not given.endswith(".toml") and document.suite.name != given:
+    own = document.suite.name
+    if not given.endswith(".toml") and own != given and own != (given := suite_entry(given).name):
         raise SuiteError(
             f"the suite registered as {given!r} calls itself {document.suite.name!r}",
             place=place(path, text, ("suite", "name")),

@@ -129,7 +129,7 @@ def test_rows_of_a_suite_that_is_not_here_stop_nobody(suite: str, monkeypatch: p
     """Somebody's own suite: its rows are named and left out, and checked where its file is given."""
     call("results", "export", suite)
 
-    def nowhere(name: str) -> Path:
+    def nowhere(name: str, **_: Any) -> Path:
         raise SuiteError(f"unknown suite {name!r}")
 
     monkeypatch.setattr("rtbench.suites.model.find_suite", nowhere)

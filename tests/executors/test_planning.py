@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from rtbench.errors import SuiteError
 from rtbench.executors.estimates import SPEED_COLUMNS, estimate
 from rtbench.executors.planning import COLUMNS, counts, make_jobs, parse_only, plan_runs
 from rtbench.suites.expand import expand
+from rtbench.suites.identity import cell_id
 from rtbench.suites.model import load_suite
 
 
@@ -104,6 +106,32 @@ def test_batches_hold_seeds_of_one_cell(tiny):
     again = type(jobs[0]).from_json(jobs[0].to_json())
     assert again == jobs[0]
     assert again.cell.architecture.label == jobs[0].cell.architecture.label
+
+
+def test_titles_tell_apart_what_the_suite_has_several_of(tiny):
+    suite, cells = tiny
+    (planned, *_) = [run for run in plan_runs(cells, {}) if run.starts]
+    assert [job.beside for job in make_jobs(suite, [planned])] == [()]
+
+    def with_parts(backend, rate, label=""):
+        cell = planned.cell.cell
+        parts = {"backend": replace(cell.backend, name=backend)}
+        parts["learner"] = replace(cell.learner, params={**cell.learner.params, "rate": rate}, label=label)
+        other = replace(cell, **parts)
+        return replace(planned, cell=replace(planned.cell, cell=other, cell_id=cell_id(other)))
+
+    several = [with_parts("a", 0.1), with_parts("b", 0.1), with_parts("a", 0.2), with_parts("a", 0.3, "quick")]
+    jobs = make_jobs(suite, several)
+    assert [job.beside for job in jobs] == [
+        ("fake/learner(rate=0.1)", "a"),
+        ("fake/learner(rate=0.1)", "b"),
+        ("fake/learner(rate=0.2)", "a"),
+        ("quick", "a"),
+    ]
+    assert jobs[1].title.endswith("fake/learner(rate=0.1) · b · seed 0")
+    assert type(jobs[0]).from_json(jobs[0].to_json()) == jobs[0]
+    older = {key: value for key, value in jobs[0].to_json().items() if key != "beside"}
+    assert type(jobs[0]).from_json(older).beside == ()
 
 
 def test_the_columns_that_are_kept_of_rows_are_enough(tiny):

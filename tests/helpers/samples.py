@@ -230,5 +230,5 @@ def suite_with_three_runs(folder: Path, monkeypatch: pytest.MonkeyPatch, more: s
     rows = RowStore(FolderStore(".rtbench"))
     for seed, value in enumerate([40.0, 50.0, 66.0]):
         rows.write(hand_row(cell, seed, eval_return_final=value, **columns))
-    monkeypatch.setattr("rtbench.suites.model.find_suite", lambda name: path)
+    monkeypatch.setattr("rtbench.suites.model.find_suite", lambda name, **_: path)
     return str(path)

@@ -55,7 +55,7 @@ def test_one_world_with_an_episode_under_way_at_the_end(learner):
     cell = dqn_cell(learner, budget=Budget(190, "env_steps", 90, 2, 3))
     program = build(cell.learner).make(RunBatch(cell, (0,)))
     outcome = finished(program)
-    trained = program.trainers if learner == "dqn" else program.streams
+    trained = program.trainers
     check(outcome, [trained[0].loop])
 
 

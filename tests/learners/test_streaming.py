@@ -72,7 +72,7 @@ def test_one_update_per_decision_on_what_was_seen(learner):
         env={"sticky_action_prob": 0.0},
     )
     program = build(cell.learner).make(RunBatch(cell, (2,)))
-    (stream,) = program.streams
+    (stream,) = program.trainers
     told, agent = [], stream.agent
     learn = agent.learn
     agent.learn = lambda *given: (told.append(given), learn(*given))[1]

@@ -41,8 +41,8 @@ title = "Torture: {name}"
 source = "a test"
 revision = 1
 [budget]
-steps = {ticks}
-unit = "ticks"
+steps = {units}
+unit = "{unit}"
 eval_every = 400
 eval_episodes = 1
 final_eval_episodes = 2
@@ -75,7 +75,8 @@ class Case:
     """A suite of one cell."""
 
     name: str
-    ticks: int = 1600
+    units: int = 1600
+    unit: str = "ticks"
     seeds: int = 1
     architecture: str = 'skips = "from-obs", augmentation = "observation"'
     interaction: str = 'execution = "pipelined", delta = 1'
@@ -112,12 +113,22 @@ CASES = (
     ),
     Case(
         "ppo-minigrid",
-        ticks=1000,
+        units=1000,
         environment='use = "minigrid", id = "MiniGrid-DoorKey-5x5-v0", max_steps = 40',
         network='use = "cnn", convolutions = "minigrid", channels = [4, 4, 4]',
         architecture='skips = "from-obs", frames = 3',
         interaction='execution = "pipelined", delta = 0.4',
         learner='use = "ppo", environments = 4, rollout = 16, epochs = 2, conventions = "published-code"',
+    ),
+    Case(
+        "dqn",
+        unit="env_steps",
+        environment='use = "minatar", game = "asterix", max_steps = 60',
+        network='use = "cnn"',
+        architecture="channels = [3, 4, 3]",
+        interaction='execution = "sequential", latency = "100ms", learning = "150ms", default_policy = "noop", '
+        'on_reset = "continue"',
+        learner='use = "dqn", learning_starts = 40, epsilon_steps = 200, learners = 2, prioritised = true',
     ),
 )
 
@@ -150,7 +161,7 @@ class Torture:
         self.whole_s = time.monotonic() - begin
         self.rows = rows(self.whole)
         self.digest = self._leaderboard(self.whole)
-        told.line(f"{case.name}: {case.ticks} ticks, {case.seeds} seed(s), whole in {self.whole_s:.1f} s")
+        told.line(f"{case.name}: {case.units} {case.unit}, {case.seeds} seed(s), whole in {self.whole_s:.1f} s")
 
     # ---- kills at random times -------------------------------------------------------------------------------------
 
@@ -171,8 +182,8 @@ class Torture:
                     killed += 1
                     target = kill(process, rng)
                     self.told.counts[f"kills of {target}"] += 1
-                    at, total = progress(state), self.case.ticks
-                    self.told.line(f"  {self.case.name}: kill of {target}, newest checkpoint at {at} of {total} ticks")
+                    at, total = progress(state), self.case.units
+                    self.told.line(f"  {self.case.name}: kill of {target}, newest checkpoint at {at} of {total} {self.case.unit}")
                 if self._done(process):
                     return killed
         raise AssertionError(f"{self.case.name}: not done after {MOST_COMMANDS} commands")

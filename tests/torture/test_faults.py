@@ -19,7 +19,7 @@ from torture.harness import ALL_KINDS, KINDS, LEASE_S, PLAIN, Told, Torture, com
 from rtbench import failpoints
 from rtbench.results.schema import outcome_difference
 
-CASE = replace(PLAIN, name="faults", ticks=500)
+CASE = replace(PLAIN, name="faults", units=500)
 FOREIGN = (
     "rows/notes.txt",
     "rows/my notes.json",

@@ -11,7 +11,7 @@ from torture.harness import KINDS, PLAIN, Told, Torture, points
 
 @pytest.fixture(scope="module")
 def torture(tmp_path_factory: pytest.TempPathFactory) -> Torture:
-    return Torture(replace(PLAIN, ticks=1000), tmp_path_factory.mktemp("torture"), Told())
+    return Torture(replace(PLAIN, units=1000), tmp_path_factory.mktemp("torture"), Told())
 
 
 def test_five_kills_at_random_times(torture: Torture) -> None:

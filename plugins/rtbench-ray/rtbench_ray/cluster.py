@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -131,7 +132,7 @@ def _connect(address: str) -> bool:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what rtbench starts itself reports to nobody
         more = {"include_dashboard": False}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="WARNING", **more)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **more)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise RtbenchError(
             f"no Ray cluster answers: {_last_line(error)}",
@@ -174,7 +175,8 @@ def _nodes() -> list[Mapping[str, float]]:
     """The resources of every node that lives."""
     import ray
 
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in nodes if node["Alive"]]
 
 
 def _room(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:

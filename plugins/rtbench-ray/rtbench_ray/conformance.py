@@ -1,5 +1,7 @@
 """What rtbench checks of this distribution; run by pytest and by `rtbench plugins check rtbench-ray`."""
 
+from typing import ClassVar
+
 from rtbench.testing import ExecutorConformance
 
 
@@ -7,4 +9,4 @@ class TestRay(ExecutorConformance):
     """The executor, on a cluster that it starts on this machine."""
 
     name = "ray/ray"
-    params = {"address": "local"}
+    params: ClassVar = {"address": "local"}

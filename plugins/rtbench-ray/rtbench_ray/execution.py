@@ -108,8 +108,8 @@ class RayExecution:
 
     def _task(self, job: Job, wait: bool) -> Task:
         state = str(self._state.resolve() if isinstance(self._state, Path) else self._state)
-        limits = {"threads": self._params.threads, "retries": self._params.retries, "wait": wait}
-        return Task(state, self._mark, rtbench.__version__, job.to_json(), **limits)
+        threads, retries = self._params.threads, self._params.retries
+        return Task(state, self._mark, rtbench.__version__, job.to_json(), threads, retries, wait)
 
     # ---- listening -------------------------------------------------------------------------------------------------
 
@@ -132,8 +132,10 @@ class RayExecution:
         if result.refused:
             raise RtbenchError(f"{result.node}: {result.refused}", place=PLACE, hint=result.hint)
         early = result.stopped and not self._stopping  # its node went away in order; others go on from the checkpoint
+        begun = any(event["event"] == "started" for event in result.events)
         for event in result.events:
-            self._pass_on(sent, event, early=early)
+            if begun or event["event"] != "note" or not self._params.wait:  # that nobody waits there is no news
+                self._pass_on(sent, event, early=early)
         if sent.left is None:
             return
         if early:
@@ -141,7 +143,7 @@ class RayExecution:
         elif self._stopping:
             self._stopped(sent)
         elif self._params.wait:
-            self._note(f"another runner works on it: {sent.job.title}")
+            self._note(f"another runner has it, and it is sent again when that lets go: {sent.job.title}")
             self._busy.append(sent)
 
     def _pass_on(self, sent: Sent, event: dict[str, Any], *, early: bool) -> None:
@@ -154,7 +156,7 @@ class RayExecution:
             if runs:
                 self._tell({**event, "job": sent.job.key, "runs": runs})
         else:
-            self._tell(event)
+            self._tell({**event, "job": sent.job.key})
 
     def _started(self, sent: Sent) -> None:
         if not sent.started:
@@ -169,7 +171,8 @@ class RayExecution:
             self._note(f"{lost.reason}; sent again: {sent.job.title}")
             self._waiting.append(sent)
         elif left := sent.left:
-            reason = f"{lost.reason}, for the {sent.losses}th time; run the same command again to continue"
+            often = f", {sent.losses} times in all" if sent.losses > 1 else ""
+            reason = f"{lost.reason}{often}; run the same command again to continue"
             self._tell(left.finished([{"status": "interrupted", "reason": reason}] * len(left.run_ids)))
 
     def _look(self) -> None:
@@ -212,16 +215,19 @@ class RayExecution:
     def _stopped(self, sent: Sent) -> None:
         """Tell what the state has of a job that was stopped; of one that had not begun there is nothing."""
         left = sent.left
-        rows = [self._newest(run_id, attempt) for run_id, attempt in zip(left.run_ids, left.attempts)] if left else []
-        there = [index for index, row in enumerate(rows) if row is not None]
-        if left and there:
+        if left is None:
+            return
+        rows = [self._newest(run_id, attempt) for run_id, attempt in zip(left.run_ids, left.attempts, strict=True)]
+        if there := [index for index, row in enumerate(rows) if row is not None]:
             sent.told |= {left.run_ids[index] for index in there}
             self._tell(left.only(there).finished([told(rows[index]) for index in there]))
 
     def _newest(self, run_id: str, attempt: int) -> Any:
         """The row of the last attempt that was made since this runner began; None if there is none."""
         found = standing(self._rows, run_id, attempt, self._params.retries)
-        return self._rows.attempt(run_id, found - 1) if isinstance(found, int) and found > attempt else found or None
+        if isinstance(found, int):
+            return self._rows.attempt(run_id, found - 1) if found > attempt else None
+        return found
 
     def _note(self, text: str) -> None:
         self._tell({"event": "note", "text": text})

@@ -18,7 +18,8 @@ class Watch:
 
     def free(self, run_ids: Iterable[str]) -> bool:
         """Whether nobody holds any of the runs, or none of those who do has told of itself for a lease's length."""
-        return all([self._free(run_id) for run_id in run_ids])  # each is looked at, so that their times run at once
+        free = [self._free(run_id) for run_id in run_ids]  # each is looked at, so that their times run at once
+        return all(free)
 
     def _free(self, run_id: str) -> bool:
         lease = current(self._store, run_id)

@@ -112,7 +112,7 @@ def test_queue_that_does_not_answer_is_told_of_and_nothing_is_submitted(tmp_path
     rtbench("run", path, "--state", state, *ON_SLURM)
     (fake / "silent").touch()
     assert places(path, state) == ["unknown"]
-    out = ended(start("run", path, "--state", state, *ON_SLURM), code=1)
+    out = ended(start("run", path, "--state", state, *ON_SLURM), code=2)
     assert "Unable to contact slurm controller" in out
     assert "nothing was submitted" in out
     assert len(list((fake / "asked").iterdir())) == 1
