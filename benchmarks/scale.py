@@ -176,6 +176,7 @@ class Runner(threading.Thread):
 
 def simulate(runs: int, runners: int, seed: int = 0) -> dict[str, Any]:
     """All runs done by so many runners; requests by verb, and how busy the runners were."""
+    random.seed(seed)  # `Claims` draws its pauses
     rng, clock = random.Random(seed), Clock()
     store, jobs = CountingStore(clock), jobs_of(runs)
     empty = dict.fromkeys(normal_row(hand_row()))

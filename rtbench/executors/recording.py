@@ -103,8 +103,8 @@ def standing(rows: RowStore, run_id: str, first: int, retries: int) -> Row | int
     All runners together try a run that fails `retries` times more, each attempt under the next free number.
     """
     attempt, failures = first, 0
-    while rows.taken(run_id, attempt):
-        row = rows.attempt(run_id, attempt)
+    while (found := rows.look(run_id, attempt))[0]:
+        row = found[1]
         if row is not None:  # a damaged one counts as nothing but its number
             failures += row["status"] == "failed"
             if row["status"] in ("ok", "timeout") or failures > retries:

@@ -54,6 +54,15 @@ class RowStore:
             return False
         return True
 
+    def look(self, run_id: str, attempt: int) -> tuple[bool, Row | None]:
+        """`taken` and `attempt` in one reading."""
+        try:
+            return True, self._read(_key(run_id, attempt))
+        except InvalidResults:
+            return True, None
+        except KeyError:
+            return False, None
+
     def stream(
         self,
         problems: list[str],
