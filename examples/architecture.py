@@ -23,4 +23,4 @@ for delta in (0.25, 1, 2):
         tick = max(1, delta)  # how often the pipeline acts, in environment steps
         ages = sorted({int(age * tick) for age, _ in graph.ages("pipelined", delta)})
         print(f"delta {delta:<5} {'skips' if skips else 'chain'}  {', '.join(map(str, ages))}")
-print(f"{deep(False).parameters:,} parameters as a chain, {deep(True).parameters:,} with skips")
+print(f"{deep(False).parameter_count():,} parameters as a chain, {deep(True).parameter_count():,} with skips")

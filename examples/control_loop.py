@@ -35,7 +35,8 @@ def drive(processes: int) -> None:
     )
     told = recording.summary()
     print(
-        f"{processes} process{'es' if processes > 1 else ''}: {told.inaction_share:.0%} of the steps without a new action, "
+        f"{processes} process{'es' if processes > 1 else ''}: "
+        f"{told.inaction_share:.0%} of the steps without a new action, "
         f"each {told.age_p50_steps} steps old (median), arm at {arm['angle']:+.2f}"
         + (f"; not to be trusted: {recording.spoiled}" if recording.spoiled else "")
     )

@@ -22,7 +22,7 @@ def delayed(history: int) -> gymnasium.Env:
 
 for history in (0, 3):
     env = delayed(history)
-    model = PPO("MlpPolicy", env, n_steps=512, seed=0).learn(steps)
+    model = PPO("MlpPolicy", env, n_steps=min(512, steps), seed=0).learn(steps)
     lengths = []
     for seed in range(5):
         observation, _ = env.reset(seed=100 + seed)

@@ -218,6 +218,13 @@ class Learner(Part, ABC):
     """Budget units per second on one core of an ordinary machine: what `plan` assumes before anything was measured."""
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     """Number formats it can train in."""
+    trains_on: ClassVar[tuple[str, ...]] = ("cpu",)
+    """Kinds of device its program trains on, as torch names them; on `cuda` many runs share one program."""
+
+    @classmethod
+    def run_bytes(cls, cell: Cell) -> int | None:
+        """Bytes that one run of a batch keeps where it trains, replay included; None if that is not known."""
+        return None
 
     @abstractmethod
     def make(self, batch: RunBatch) -> Program:

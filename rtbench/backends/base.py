@@ -123,10 +123,10 @@ class GraphActing(Generic[A]):
         self._arithmetic = Dropping(arithmetic, self._rng, load, batch) if self._rng else arithmetic
         self._rows = (batch,) if batch > 1 else ()
         self._graph, self._start = graph, start
-        edges, self._instant = graph.lags(execution, delta).edges, execution == "instant"
-        self._plan = planned(graph, edges)
+        self._lags, self._instant = graph.lags(execution, delta), execution == "instant"
+        self._plan = planned(graph, self._lags.edges)
         self._load, self._unload = load, unload
-        self._past: deque[dict[str, A]] = deque(maxlen=max(1, *edges.values()))
+        self._past: deque[dict[str, A]] = deque(maxlen=max(1, *self._lags.edges.values()))
         self._no_action = load(np.zeros((*self._rows, graph.action_size), np.float32))
         self._before: dict[str, A] = {}
 

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("reading.c")
 LEAST_BYTES = 4096
 """A smaller share of a working set is measured as one of this size: it lies in the first cache all the same."""
+WHOLE_BYTES = 1024
+"""Shares are rounded up to a multiple, as readers take whole groups of numbers: what counts as read is read."""
 TRIAL_NS = 2_000_000
 TRIALS = 5
 """In a row, as a single one may be interrupted."""
-GEMM_SIZES = (512, 1024)
+PRODUCTS = {512: 10, 1024: 2}
+"""How many products of each size are timed in a trial: the first after something else is often at half the rate."""
 BYTES_PER_WEIGHT = {"fp32": 4, "bf16": 2}
 
 Clock = Callable[[], int]
 Read = Callable[["NDArray[np.float32]", int], object]
-"""Reads an array from end to end so many times, without holding the interpreter's lock."""
+"""Reads an array of a multiple of `WHOLE_BYTES` from end to end so many times, without the interpreter's lock."""
 
 
 def read_with_blas(values: NDArray[np.float32], times: int) -> None:
@@ -47,7 +50,7 @@ class Bandwidth:
     ) -> None:
         import numpy as np
 
-        share = max(LEAST_BYTES, -(-working_set_bytes // threads))
+        share = max(LEAST_BYTES, -(-working_set_bytes // (threads * WHOLE_BYTES)) * WHOLE_BYTES)
         self._read, self._clock = read or best_reader(), clock
         self._shares = [np.ones(share // 4, np.float32) for _ in range(threads)]
         self._bytes = sum(values.nbytes for values in self._shares)
@@ -99,17 +102,18 @@ class Peak:
 
     def __init__(self, dtype: str = "fp32", *, clock: Clock = time.perf_counter_ns) -> None:
         self._clock, self.flop_per_s = clock, 0.0
-        self._products = [product for size in GEMM_SIZES for product in _products(size, dtype)]
+        self._products = [product for size in PRODUCTS for product in _products(size, dtype)]
         for _, product in self._products:
             product()
 
     def trial(self) -> None:
-        """One product of every size by every library."""
+        """Products of every size by every library, each timed alone, several in a row."""
         for size, product in self._products:
-            began = self._clock()
-            product()
-            took_ns = max(1, self._clock() - began)
-            self.flop_per_s = max(self.flop_per_s, 2e9 * size**3 / took_ns)
+            for _ in range(PRODUCTS[size]):
+                began = self._clock()
+                product()
+                took_ns = max(1, self._clock() - began)
+                self.flop_per_s = max(self.flop_per_s, 2e9 * size**3 / took_ns)
 
 
 def _products(size: int, dtype: str) -> list[tuple[int, Callable[[], object]]]:

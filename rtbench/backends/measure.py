@@ -30,6 +30,8 @@ FEWEST_SAMPLES = 2000
 """A 99th percentile stands on 20 samples then."""
 INPUTS = 256
 """Different observations that are fed in turn."""
+MOST_DRIFT, MOST_MEAN = 0.25, 1.5
+"""Medians of rounds further apart (as a share), or a mean so many times the median, and the machine was not quiet."""
 
 
 @dataclass(frozen=True)
@@ -185,3 +187,16 @@ def drift(group: ProfileGroup) -> float | None:
     parts = (group.samples_ns[at : at + size] for at in range(0, len(group.samples_ns), size))
     medians = [summary(dataclasses.replace(group, samples_ns=part)).p50_ns for part in parts]
     return (max(medians) - min(medians)) / summary(group).p50_ns
+
+
+def doubts(group: ProfileGroup, cores: int) -> list[str]:
+    """Why a measurement on a machine of so many cores may tell more of what else ran than of the backend."""
+    found, mean = figures(group), sum(group.samples_ns) / len(group.samples_ns)
+    told = []
+    if group.load_before is not None and group.load_before >= cores:
+        told.append(f"the load before was {group.load_before:.3g} on {cores} cores")
+    if found["drift"] is not None and found["drift"] > MOST_DRIFT:
+        told.append(f"medians of rounds lie {found['drift']:.0%} apart (at most {MOST_DRIFT:.0%} is quiet)")
+    if mean > MOST_MEAN * found["p50_ns"]:
+        told.append(f"the mean is {mean / found['p50_ns']:.3g} × the median (at most {MOST_MEAN:g} is quiet)")
+    return told

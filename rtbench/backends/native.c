@@ -5,6 +5,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "native_layers.h"
 
@@ -20,8 +24,13 @@ struct team {
     _Alignas(64) atomic_int parked;
     atomic_int stop;
     int64_t slot, started, passed;
-    int core; /* of the caller, -1: wherever */
+    int core;    /* of the caller, -1: wherever */
+    int crowded; /* fewer cores than threads that are to have one each */
     unsigned generation;
+#ifdef __linux__
+    cpu_set_t allowed; /* where the caller may be when nobody keeps it */
+    pid_t kept;        /* the thread that is kept to `core`, 0: none */
+#endif
 };
 struct member { struct team *team; int64_t index; int core; };
 
@@ -62,15 +71,53 @@ static void tick(struct team *t, int64_t index, uint64_t before) {
     }
 }
 
-static void keep_to(int core) {
+/* ---- cores ------------------------------------------------------------------------------------------------------ */
+
 #ifdef __linux__
-    if (core < 0) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+/* Whoever has ticked is kept to a core, and stays there between ticks: what it was allowed before is remembered, for the
+ * next acting of the same thread, and given back when the acting is closed. */
+static _Thread_local cpu_set_t before;
+static _Thread_local int own = -1;
+
+static int is_only(const cpu_set_t *set, int core) { return core >= 0 && CPU_COUNT(set) == 1 && CPU_ISSET(core, set); }
+
+static int allowed(cpu_set_t *set) {
+    if (sched_getaffinity(0, sizeof *set, set)) return 1;
+    if (is_only(set, own)) *set = before;
+    return 0;
+}
+
+static void release(struct team *t) {
+    cpu_set_t now;
+    if (t->kept && !sched_getaffinity(t->kept, sizeof now, &now) && is_only(&now, t->core))
+        sched_setaffinity(t->kept, sizeof t->allowed, &t->allowed);
+    t->kept = 0;
+}
+
+static void keep(struct team *t) {
+    cpu_set_t found, only;
+    const pid_t self = (pid_t)syscall(SYS_gettid);
+    if (t->kept != self) release(t);
+    if (allowed(&found) || !CPU_ISSET(t->core, &found)) return; /* others have moved it: it stays where they want it */
+    before = t->allowed = found;
+    own = t->core;
+    CPU_ZERO(&only);
+    CPU_SET(t->core, &only);
+    if (!sched_setaffinity(0, sizeof only, &only)) t->kept = self;
+}
+#endif
+
+/* a thread of the team to its core, or to wherever the caller may be when nobody keeps it */
+static void keep_member(const struct member *self) {
+#ifdef __linux__
+    cpu_set_t set = self->team->allowed;
+    if (self->core >= 0) {
+        CPU_ZERO(&set);
+        CPU_SET(self->core, &set);
+    }
+    if (CPU_COUNT(&set)) sched_setaffinity(0, sizeof set, &set);
 #else
-    (void)core;
+    (void)self;
 #endif
 }
 
@@ -78,7 +125,7 @@ static void *work(void *given) {
     struct member self = *(struct member *)given;
     struct team *t = self.team;
     free(given);
-    keep_to(self.core);
+    keep_member(&self);
     uint64_t seen = 0;
     for (;;) {
         int64_t deadline = now_ns() + t->p->spin_ns;
@@ -106,16 +153,20 @@ static void begin(struct team *t) {
 }
 
 /* cores of their own: the caller stays where it is, the others take the next ones that are allowed */
-static void cores(const struct program *p, int found[]) {
+static void cores(struct team *t, int found[]) {
+    const struct program *p = t->p;
     for (int64_t i = 0; i < p->threads; i++) found[i] = -1;
+    t->crowded = 0;
 #ifdef __linux__
-    cpu_set_t set;
-    int allowed[CPU_SETSIZE], count = 0, here = sched_getcpu(), at = 0;
-    if (!p->pin || sched_getaffinity(0, sizeof set, &set)) return;
+    int each[CPU_SETSIZE], count = 0, here = sched_getcpu(), at = 0;
+    t->kept = 0;
+    CPU_ZERO(&t->allowed);
+    if (allowed(&t->allowed) || !p->pin) return;
     for (int core = 0; core < CPU_SETSIZE; core++)
-        if (CPU_ISSET(core, &set)) { if (core == here) at = count; allowed[count++] = core; }
-    if (count < p->threads) return;
-    for (int64_t i = 0; i < p->threads; i++) found[i] = allowed[(at + i) % count];
+        if (CPU_ISSET(core, &t->allowed)) { if (core == here) at = count; each[count++] = core; }
+    t->crowded = count < p->threads;
+    if (t->crowded) return;
+    for (int64_t i = 0; i < p->threads; i++) found[i] = each[(at + i) % count];
 #endif
 }
 
@@ -126,9 +177,10 @@ static int start(struct team *t) {
     atomic_store(&t->epoch, 0);
     atomic_store(&t->arrived, 0);
     atomic_store(&t->parked, 0);
+    atomic_store(&t->stop, 0);
     t->passed = 0;
     t->generation = atomic_load(&forks);
-    cores(t->p, found);
+    cores(t, found);
     t->core = found[0];
     for (t->started = 1; t->started < t->p->threads; t->started++) {
         struct member *member = malloc(sizeof *member);
@@ -152,11 +204,19 @@ void *rtbench_open(const struct program *p) {
     return t;
 }
 
+static int alive(struct team *t) { return t->started && t->generation == atomic_load(&forks); }
+
 static void stop(struct team *t) {
-    if (!t->started || t->generation != atomic_load(&forks)) return;
+    if (!alive(t)) return;
     atomic_store(&t->stop, 1);
     begin(t);
     for (int64_t i = 1; i < t->started; i++) pthread_join(t->threads[i], NULL);
+    pthread_mutex_destroy(&t->mutex);
+    pthread_cond_destroy(&t->wake);
+#ifdef __linux__
+    release(t);
+#endif
+    t->started = 0;
 }
 
 void rtbench_close(void *given) {
@@ -166,23 +226,27 @@ void rtbench_close(void *given) {
     free(t);
 }
 
-/* one tick into frame `slot`; 1 if the threads could not be started */
+enum { DONE, NO_THREADS, CROWDED };
+
+/* one tick into frame `slot`: NO_THREADS if they could not be started, CROWDED (once) if they share cores */
 int rtbench_tick(void *given, int64_t slot) {
     struct team *t = given;
     const struct program *p = t->p;
+    int told = DONE;
     if (p->threads == 1) {
         for (int64_t stage = 0; stage < p->stages; stage++) share(p, slot, stage, 0);
-        return 0;
+        return told;
     }
-    if (!t->started || t->generation != atomic_load(&forks)) {
-        if (start(t)) { stop(t); t->started = 0; return 1; }
+    if (!alive(t)) {
+        if (start(t)) { stop(t); return NO_THREADS; }
+        if (t->crowded) told = CROWDED;
     }
 #ifdef __linux__
-    if (t->core >= 0 && sched_getcpu() != t->core) keep_to(t->core); /* where it is, one of the others may be kept */
+    if (t->core >= 0 && sched_getcpu() != t->core) keep(t); /* where it is, one of the others may be kept */
 #endif
     t->slot = slot;
     begin(t);
     tick(t, 0, (uint64_t)(t->passed * p->stages * p->threads));
     t->passed++;
-    return 0;
+    return told;
 }

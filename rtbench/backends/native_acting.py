@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Mapping
 from functools import partial
@@ -16,9 +17,16 @@ from rtbench.backends.weights import Weights
 from rtbench.errors import RtbenchError
 from rtbench.graph import LayerGraph
 
+NO_THREADS = 1
+"""As in native.c."""
+
 
 class NativeActing(FrameActing):
-    """One C call per tick, which lets other Python threads run; threads of its own start at the first tick."""
+    """One C call per tick, which lets other Python threads run; threads of its own start at the first tick.
+
+    Pinned, the thread that ticks keeps a core of its own from then on; where it was allowed before it may be again once
+    the acting is gone. RuntimeWarning if there are fewer cores than threads.
+    """
 
     def __init__(
         self,
@@ -37,7 +45,7 @@ class NativeActing(FrameActing):
         spin_ns: int = 0,
     ) -> None:
         super().__init__(graph, parameters, execution, delta, start, seed, batch)
-        self._library = library()
+        self._library, self._threads = library(), threads
         in_place = not (fixed or half) and all(map(_readable, parameters.values()))
         self._weights = None if in_place else Weights(parameters, fixed=fixed)
         arrays = partial(_taken, self._weights) if self._weights else partial(_in_place, parameters)
@@ -59,8 +67,18 @@ class NativeActing(FrameActing):
         """The C function; RtbenchError if its threads cannot be started."""
         if self._weights and self._weights.changed():
             self._program.pack()
-        if self._library.rtbench_tick(self._handle, slot):
+        if told := self._library.rtbench_tick(self._handle, slot):
+            self._tell(told)
+
+    def _tell(self, told: int) -> None:
+        if told == NO_THREADS:
             raise RtbenchError("the system starts no further thread", place="backend threads")
+        warnings.warn(
+            f"backend threads: {self._threads} threads are to have a core each, and this process may use fewer: they "
+            "share cores, and a tick may take a hundred times as long; ask for fewer threads",
+            RuntimeWarning,
+            stacklevel=5,
+        )
 
 
 def _readable(layer: Mapping[str, Any]) -> bool:

@@ -67,12 +67,13 @@ INLINE void store(float *to, vec v) { memcpy(to, &v, sizeof v); }
 INLINE words pairs(const void *base, int64_t at) { words w; memcpy(&w, (const uint32_t *)base + at, sizeof w); return w; }
 
 INLINE vec chosen(ints mask, vec yes, vec no) { return (vec)((mask & (ints)yes) | (~mask & (ints)no)); }
-INLINE vec rectified(vec v) { return chosen(v < 0, v * 0, v); } /* what is not a number stays so */
+INLINE vec every(float value) { return (vec){0} + value; }
+INLINE vec rectified(vec v) { return chosen(v < 0, every(0), v); } /* what is not a number stays so */
 
 /* e^x by 2^n and a polynomial; about 2 units in the last place */
 INLINE vec exponential(vec x) {
-    x = chosen(x < -87.0f, x * 0 - 87.0f, x);
-    x = chosen(x > 88.0f, x * 0 + 88.0f, x);
+    x = chosen(x < -87.0f, every(-87.0f), x);
+    x = chosen(x > 88.0f, every(88.0f), x);
     vec n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
     vec r = x - n * 0.693359375f + n * 2.12194440e-4f;
     vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;

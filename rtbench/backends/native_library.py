@@ -73,7 +73,7 @@ def compiled(source: Path) -> ctypes.CDLL:
 def _folder() -> Path:
     asked = os.environ.get(CACHE, "")
     if asked:
-        return Path(asked)
+        return Path(asked).expanduser().absolute()  # a loader looks for a bare name elsewhere
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rtbench"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtbench.backends.measure import Contender, Measurement, figures
+from rtbench.backends.measure import Contender, Measurement, doubts, figures
 from rtbench.cli.output import line, table
 from rtbench.parts import PartUse
 
@@ -57,7 +58,7 @@ def told(saved: Sequence[Saved], refused: Iterable[Refused], machine: dict[str, 
                 "file": one.path.as_posix(),
                 "digest": one.digest,
                 "use": _uses(one.path),
-                "groups": [{**_columns(group), **figures(group)} for group in one.groups],
+                "groups": [{**_columns(group), **figures(group), "doubts": _doubts(group)} for group in one.groups],
             }
             for one in saved
         ],
@@ -71,6 +72,10 @@ def told(saved: Sequence[Saved], refused: Iterable[Refused], machine: dict[str, 
             for one in refused
         ],
     }
+
+
+def _doubts(group: ProfileGroup) -> list[str]:
+    return doubts(group, os.cpu_count() or 1)
 
 
 def _columns(group: ProfileGroup) -> dict[str, Any]:
@@ -95,6 +100,9 @@ def show(saved: Sequence[Saved], refused: Iterable[Refused], machine: dict[str, 
     line(_conditions([group for one in saved for group in one.groups]))
     for one in refused:
         line(f"not measured: {one.title}: {one.reason}")
+    for group in (group for one in saved for group in one.groups):
+        if reasons := _doubts(group):
+            line(f"doubtful: {group.title}: {'; '.join(reasons)}; measure again when nothing else runs")
     for written in saved:
         line(f"saved: {written.path.as_posix()}")
     uses = _uses(saved[0].path)

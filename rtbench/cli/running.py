@@ -6,7 +6,7 @@ import itertools
 import json as json_module
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ from rtbench.errors import SuiteError
 from rtbench.results.places import local_folder
 
 if TYPE_CHECKING:
+    from rtbench.cell import Cell
     from rtbench.cli.progress import Ended
     from rtbench.executors.planning import PlannedRun, Rerun
     from rtbench.results.places import State
@@ -99,7 +100,9 @@ def run(
     rerun: RerunOption = "failed",
     jobs: Annotated[int, typer.Option(help="Processes at a time; 0 = one per core.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads of arithmetic per process.")] = 1,
-    batch: Annotated[int, typer.Option(help="Seeds of one cell trained in one process.")] = 1,
+    batch: Annotated[
+        str, typer.Option(metavar="N|auto", help="Seeds of one cell in one process; auto: by a GPU's memory.")
+    ] = "1",
     executor: Annotated[
         str, typer.Option(help="Where runs are executed (rtbench list executors); with --help its options.")
     ] = "local",
@@ -123,13 +126,13 @@ def run(
     from rtbench.executors.estimates import estimate
     from rtbench.executors.planning import counts, make_jobs
 
-    for name, value, least in (("--jobs", jobs, 0), ("--threads", threads, 1), ("--batch", batch, 1)):
+    for name, value, least in (("--jobs", jobs, 0), ("--threads", threads, 1)):
         if value < least:
             raise SuiteError(f"{name} must be at least {least}, got {value}", place=name)
     os.environ[tracking.VARIABLE] = ",".join(tracking.asked(track))  # for the processes that this one starts
     loaded, planned, rows = _plan(suite, profile, only, seeds, rerun, state)
     cost = estimate(planned, itertools.chain(rows, _submitted(results)))
-    work = make_jobs(loaded, planned, batch=batch, threads=threads)
+    work = make_jobs(loaded, planned, batch=_batch(batch), threads=threads)
     how = {"jobs": jobs, "threads": threads, "retries": loaded.retries} | ({} if wait else {"wait": False})
     part = build_executor(executor, how, settings or [])
     display = Display(work, quiet=json)
@@ -299,6 +302,17 @@ def _submitted(results: Path) -> Iterator[Mapping[str, Any]]:
     problems: list[str] = []
     yield from readable_submissions(results / "submissions", problems, SPEED_COLUMNS)
     tell_set_aside(problems)
+
+
+def _batch(text: str) -> int | Callable[[Cell], int]:
+    """How many seeds of a cell share a process; SuiteError if it is neither a number from 1 on nor `auto`."""
+    from rtbench.executors.packing import automatic
+
+    if text == "auto":
+        return automatic
+    if not text.isdecimal() or int(text) < 1:
+        raise SuiteError(f"--batch must be at least 1, or auto, got {text}", place="--batch")
+    return int(text)
 
 
 def _seeds(text: str | None, known: tuple[int, ...]) -> list[int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -155,8 +155,10 @@ def counts(planned: Iterable[PlannedRun]) -> dict[str, int]:
     return {state: found[state] for state in STATES if found[state]}
 
 
-def make_jobs(suite: Suite, planned: Sequence[PlannedRun], *, batch: int = 1, threads: int = 1) -> list[Job]:
-    """The jobs of the runs that start: up to `batch` seeds of one cell share a process."""
+def make_jobs(
+    suite: Suite, planned: Sequence[PlannedRun], *, batch: int | Callable[[Cell], int] = 1, threads: int = 1
+) -> list[Job]:
+    """The jobs of the runs that start: up to `batch` seeds of one cell, or as many as it answers, share a process."""
     groups: dict[str, list[PlannedRun]] = {}
     for run in planned:
         if run.starts:
@@ -165,7 +167,7 @@ def make_jobs(suite: Suite, planned: Sequence[PlannedRun], *, batch: int = 1, th
     axes = zip(*(_beside(run.cell.cell) for run in planned), strict=True)
     known = [list({canonical_json(part.data()): part for part in axis}.values()) for axis in axes]
     for runs in groups.values():
-        for part in _batches(runs, batch):
+        for part in _batches(runs, batch if isinstance(batch, int) else batch(runs[0].cell.cell)):
             jobs.append(
                 Job(
                     cell=part[0].cell.cell,

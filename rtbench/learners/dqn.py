@@ -48,6 +48,10 @@ class Params:
     prioritised: bool = param(False, doc="draw decisions in proportion to their last error")
     priority_exponent: float = param(0.5, doc="α: how much the error counts")
     importance_exponent: float = param(0.4, doc="β: how much of the bias is corrected")
+    transitions: str = param(
+        "", added=True, file=True, doc="what others did (.npz), in the replay from the beginning as if delayed alike"
+    )
+    warm_updates: int = param(0, unit="updates", added=True, doc="updates from it before the first environment step")
 
 
 class DQN(Learner):
@@ -63,6 +67,9 @@ class DQN(Learner):
     `learners` updates come later than they are due, with several each is computed from parameters that others have
     changed since: `rtbench/parameter_age_updates` in the row is by how many updates, on average. Under scheduler
     `sequential` with `learning` every inference has its update, before or after it, in the same process.
+
+    A warm start begins with `transitions` of others (`rtbench.learners.warm_start`), delayed as the agent's own are,
+    and makes `warm_updates` from them before time begins.
 
     With `latency_convention = "published-code"` ε, updates and γ count decisions, as the code published with the paper
     does.
@@ -89,7 +96,7 @@ class DQN(Learner):
             return DQNOnWall(batch, self.params)
         from rtbench.learners.dqn_program import DQNProgram
 
-        return DQNProgram(batch, self.params)
+        return DQNProgram(batch, self.params, self.files.get("transitions", ""))
 
 
 def refusal(cell: Cell) -> str | None:
@@ -125,6 +132,9 @@ def _out_of_range(cell: Cell) -> str | None:
     for key in ("epsilon_start", "epsilon_end", "gamma", "priority_exponent", "importance_exponent"):
         if not 0 <= p[key] <= 1:
             return f"{name}: {key} is a share between 0 and 1, got {p[key]}"
+    warm = p.get("warm_updates", 0)
+    if warm < 0 or (warm and not p.get("transitions")):
+        return f"{name}: warm_updates, at least 0, are made from transitions: name a file of them"
     if p["support_low"] >= p["support_high"]:
         return f"{name}: support_low must be below support_high"
     return _learning_refusal(cell)
@@ -139,6 +149,8 @@ def _learning_refusal(cell: Cell) -> str | None:
             return f"{name} on the wall clock learns through resets: on_reset = 'continue'"
         if p["learning"] == "parallel" or met.scheduler.name == "sequential":
             return f"{name} on the wall clock has learner processes of its own (round-robin), beside inference"
+        if p.get("transitions"):
+            return f"{name} on the wall clock begins with an empty replay: transitions = ''"
         if cell.precision != "fp32" or p["prioritised"]:
             return f"{name} on the wall clock trains in fp32 and draws uniformly: prioritised = false"
         return wall_refusal(cell)

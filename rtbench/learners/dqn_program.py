@@ -15,6 +15,7 @@ from rtbench.learners.evaluation import Evaluation
 from rtbench.learners.loop import Loop
 from rtbench.learners.policy import HEADS, Policy, graph_columns
 from rtbench.learners.training import StepByStep
+from rtbench.learners.warm_start import read
 from rtbench.plugins import build
 
 if TYPE_CHECKING:
@@ -26,18 +27,22 @@ if TYPE_CHECKING:
 class DQNProgram(StepByStep):
     """Trains; one `advance` is some environment steps of every run with their updates, or one evaluation episode."""
 
-    def __init__(self, batch: RunBatch, params: Params) -> None:
+    def __init__(self, batch: RunBatch, params: Params, transitions: str = "") -> None:
+        """`transitions`: the file of a warm start, if there is one."""
         super().__init__(batch)
         spec = build(batch.cell.environment).spec()
         check_discrete(spec, batch.cell.learner.name)
-        self.trainers: list[Trainer] = [Trainer(batch.cell, spec, params, seed) for seed in batch.seeds]
+        warm = read(transitions, spec) if transitions else None
+        self.trainers: list[Trainer] = [Trainer(batch.cell, spec, params, seed, warm) for seed in batch.seeds]
         self.evaluation = Evaluation(batch.cell.budget, [self._evaluating(each, spec) for each in self.trainers])
 
     def _evaluating(self, trainer: Trainer, spec: EnvironmentSpec) -> Loop:
         return Loop(
             self._cell,
             trainer.network.graph,
-            actings(self._cell, trainer.network.graph, trainer.network.greedy, "zero", trainer.seed, "evaluate"),
+            actings(
+                self._cell, trainer.network.graph, trainer.network.greedy, "zero", trainer.seed, "evaluate", fixed=True
+            ),
             HEADS[trainer.head].decide,
             seed=trainer.seed,
             phase="evaluate",
@@ -76,7 +81,11 @@ class DQNProgram(StepByStep):
 
     def state(self) -> dict[str, Any]:
         """Every run's trainer, the curves."""
-        return {"trainers": [trainer.state() for trainer in self.trainers], "evaluation": self.evaluation.state()}
+        return {
+            "trainers": [trainer.state() for trainer in self.trainers],
+            "evaluation": self.evaluation.state(),
+            "done_units": self.done_units,
+        }
 
     def appended(self) -> dict[str, Any]:
         """What every replay has gained since the last call."""

@@ -16,13 +16,16 @@ from rtbench.learners.experience import Ahead, Experience, Priority
 from rtbench.learners.loop import Loop
 from rtbench.learners.policy import HEADS
 from rtbench.learners.round_robin import RoundRobin
+from rtbench.learners.schedule import Schedule
 from rtbench.learners.tally import told_by
+from rtbench.learners.warm_start import fill
 from rtbench.plugins import build
 from rtbench.seeds import derive, generator
 
 if TYPE_CHECKING:
     from rtbench.cell import Cell
     from rtbench.learners.dqn import Params
+    from rtbench.learners.warm_start import Transitions
     from rtbench.parts import EnvironmentSpec
 
 _PROBE_STEPS, _SLACK, _SPARE = 4000, 1.1, 1024
@@ -41,13 +44,18 @@ class Annealed:
 class Trainer:
     """`advance` is one environment step and the updates that come with it."""
 
-    def __init__(self, cell: Cell, spec: EnvironmentSpec, p: Params, seed: int) -> None:
+    def __init__(
+        self, cell: Cell, spec: EnvironmentSpec, p: Params, seed: int, warm: Transitions | None = None
+    ) -> None:
+        """`warm`: what is in the replay before the first step."""
         self._cell, self._p, self.seed = cell, p, seed
         self.head = head_of(p)
         self.network = network_of(cell, spec, p, torch.Generator().manual_seed(derive(seed, "network")))
         layers = len(self.network.graph.layers)
         self._step_ns = timing(cell.interaction, layers, spec.step_s).step_ns
-        self.experience = Experience(spec, **experience_sizes(cell, spec, p, layers))
+        self.experience = Experience(spec, **experience_sizes(cell, spec, p, layers, len(warm or ())))
+        self._warm, self._warm_left = warm, p.warm_updates
+        self._delays = Schedule(cell, layers, spec, seed, "warm start")
         noise = torch.Generator().manual_seed(derive(seed, "target noise"))
         self.updates = Updates(self.network, p, self.experience, generator(seed, "dqn"), noise)
         self._acting = actings(cell, self.network.graph, self.network.exploring, "zero", seed, "train")
@@ -95,8 +103,15 @@ class Trainer:
         return self.loop.tally.env_steps if self._cell.budget.unit == "env_steps" else len(self.loop.returns)
 
     def advance(self) -> None:
-        """One environment step; what is random is not computed."""
+        """One environment step, or an update before the first; what is random is not computed."""
         loop = self.loop
+        if self._warm is not None:
+            fill(self.experience, self._warm, self._delays)
+            self._warm = None
+        if self._warm_left:
+            self._warm_left -= 1
+            self.updates.apply(self.updates.compute())
+            return
         if not self._learns:
             self._learn()
         if loop.over:
@@ -172,6 +187,7 @@ class Trainer:
             "drawn": self._drawn,
             "begun_units": self._begun_units,
             "due_ns": self._due_ns,
+            "warm": [self._warm is None, self._warm_left],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -180,6 +196,8 @@ class Trainer:
         self.experience.restore(state["experience"])
         self.loop.restore(state["loop"])
         self.learners.restore(state["learners"])
+        filled, self._warm_left = state.get("warm", (True, 0))
+        self._warm = None if filled else self._warm
         self._drawn, self._begun_units, self._due_ns = (state[name] for name in ("drawn", "begun_units", "due_ns"))
 
 
@@ -193,8 +211,10 @@ def published_period(cell: Cell, spec: EnvironmentSpec) -> int:
     return max(1, round(found or 1))
 
 
-def experience_sizes(cell: Cell, spec: EnvironmentSpec, p: Params, layers: int) -> dict[str, Any]:
+def experience_sizes(cell: Cell, spec: EnvironmentSpec, p: Params, layers: int, warm_steps: int = 0) -> dict[str, Any]:
     """Room for `replay_size` environment steps and the inferences that come with them, and how it is discounted.
+
+    Of a budget in env_steps no more is needed than those and the `warm_steps` that are there before.
 
     How many inferences those are is read off a stretch of the interaction's own timeline; where exploring is quicker
     than inference there is at most one per process and step, and the slack is for that.
@@ -204,7 +224,7 @@ def experience_sizes(cell: Cell, spec: EnvironmentSpec, p: Params, layers: int) 
     if virtual:
         timeline = timeline_of(cell.interaction, layers, spec.step_s, _PROBE_STEPS, 0, "replay size")
         per_step = max(1.0, len(timeline.started_ns) / timeline.steps)
-    kept = min(p.replay_size, cell.budget.steps) if cell.budget.unit == "env_steps" else p.replay_size
+    kept = min(p.replay_size, cell.budget.steps + warm_steps) if cell.budget.unit == "env_steps" else p.replay_size
     rows = kept + _SPARE
     period = published_period(cell, spec)
     return {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rtbench.learners.acting import take_anew
 from rtbench.learners.tally import mean_counts
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Evaluation:
     def _episode(self, name: str, found: Episodes) -> None:
         run = min(range(len(found)), key=lambda index: len(found[index]))
         loop = self._of(name)[run]
+        take_anew(loop.actings)
         total = loop.run_episode()
         found[run].append([total, float(loop.lengths[-1]), loop.default_returns[-1]])
 

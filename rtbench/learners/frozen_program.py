@@ -44,7 +44,7 @@ def _own(batch: RunBatch, spec: EnvironmentSpec, where: str) -> Episodes:
         Loop(
             batch.cell,
             graph,
-            actings(batch.cell, graph, policy.parameters, policy.start, seed),
+            actings(batch.cell, graph, policy.parameters, policy.start, seed, fixed=True),
             HEADS[policy.head].decider(seed, "evaluate"),
             seed=seed,
             phase="evaluate",

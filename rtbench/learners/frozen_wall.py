@@ -31,6 +31,6 @@ def frozen_on_wall(batch: RunBatch, params: Params, where: str) -> WallEpisodes:
     graph, head = policy.graph(spec), HEADS[policy.head]
     policies = {}
     for seed in batch.seeds:
-        made = actings(cell, graph, policy.parameters, policy.start, seed)
+        made = actings(cell, graph, policy.parameters, policy.start, seed, fixed=True)
         policies[seed] = WallPolicy(graph, partial(own, made), partial(head.decider, seed, PHASE), policy.start)
     return WallEpisodes(cell, spec, policies, graph_columns(graph, cell.interaction))

@@ -202,7 +202,7 @@ class Policy:
         return Loop(
             cell,
             graph,
-            actings(cell, graph, own, self.start, self.seed),
+            actings(cell, graph, own, self.start, self.seed, fixed=True),
             decide or HEADS[self.head].decider(self.seed, phase),
             seed=self.seed,
             phase=phase,

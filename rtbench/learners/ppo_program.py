@@ -202,7 +202,7 @@ class PPOProgram(Training):
         return Loop(
             self._cell,
             actor.graph,
-            actings(self._cell, actor.graph, actor.views(), actor.start, seed, phase),
+            actings(self._cell, actor.graph, actor.views(), actor.start, seed, phase, fixed=True),
             HEADS["categorical"].decider(seed, phase),
             seed=seed,
             phase=phase,

@@ -67,6 +67,13 @@ class SAC(Learner):
                 return f"learner sac: {name} must be at least 1, got {params[name]}"
         return None
 
+    @classmethod
+    def run_bytes(cls, cell: Cell) -> int:
+        """Parameters, targets, Adam's moments, gradients, replay, an update's values."""
+        from rtbench.learners.sac_memory import run_memory
+
+        return run_memory(cell).total
+
     def make(self, batch: RunBatch) -> Program:
         """The training program of a batch of runs."""
         from rtbench.learners.sac_program import SACProgram

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtbench.learners.acting import actings
+from rtbench.learners.acting import actings, take_anew
 from rtbench.learners.base import Outcome
 from rtbench.learners.dqn_program import check_discrete
 from rtbench.learners.evaluation import Evaluation
@@ -44,6 +44,10 @@ class Normalising:
     def tick(self, observation: Array, action: Array) -> Array:
         """As the acting."""
         return self._acting.tick(self._serve(observation), action)
+
+    def refresh(self) -> None:
+        """As the acting."""
+        take_anew([self._acting])
 
     def state(self) -> dict[str, Any]:
         """As the acting."""
@@ -86,9 +90,9 @@ class Stream:
         """Whether observations are normalised."""
         return self._moments is not None
 
-    def actings(self, phase: str) -> list[Acting]:
+    def actings(self, phase: str, *, fixed: bool = False) -> list[Acting]:
         """One per process, served what the agent learns from."""
-        found = actings(self._cell, self.agent.graph, self.agent.parameters, "zero", self.seed, phase)
+        found = actings(self._cell, self.agent.graph, self.agent.parameters, "zero", self.seed, phase, fixed=fixed)
         return [Normalising(acting, self._normalised) for acting in found]
 
     def _normalised(self, served: Array) -> Array:
@@ -219,7 +223,7 @@ class StreamProgram(StepByStep):
         return Loop(
             self._cell,
             stream.agent.graph,
-            stream.actings("evaluate"),
+            stream.actings("evaluate", fixed=True),
             HEADS[stream.agent.head].decider(stream.seed, "evaluate"),
             seed=stream.seed,
             phase="evaluate",
@@ -252,7 +256,11 @@ class StreamProgram(StepByStep):
 
     def state(self) -> dict[str, Any]:
         """Every run's, and the curves."""
-        return {"streams": [stream.state() for stream in self.trainers], "evaluation": self.evaluation.state()}
+        return {
+            "streams": [stream.state() for stream in self.trainers],
+            "evaluation": self.evaluation.state(),
+            "done_units": self.done_units,
+        }
 
     def appended(self) -> dict[str, Any]:
         """Nothing grows."""

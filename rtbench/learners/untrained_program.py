@@ -47,7 +47,7 @@ def untrained(batch: RunBatch) -> Episodes:
     graph = build(cell.architecture).make(PolicyShape.of(spec, width))
     columns = graph_columns(graph, cell.interaction)
     weights = {seed: random_parameters(graph, seed) for seed in batch.seeds}
-    made = {seed: actings(cell, graph, weights[seed], "zero", seed) for seed in batch.seeds}
+    made = {seed: actings(cell, graph, weights[seed], "zero", seed, fixed=True) for seed in batch.seeds}
     if cell.interaction.clock == "wall":
         policies = {seed: WallPolicy(graph, partial(own, made[seed]), lambda _: decide) for seed in batch.seeds}
         return WallEpisodes(cell, spec, policies, columns)

@@ -65,11 +65,11 @@ def new_loop(
     phase: str,
     recorder: Replay | None = None,
 ) -> Loop:
-    """A run's world in one phase; `parameters` as the backend reads them at every tick."""
+    """A run's world in one phase; `parameters` as the backend reads them: without a recorder, once an episode."""
     return Loop(
         cell,
         actor.graph,
-        actings(cell, actor.graph, parameters, actor.start, seed, phase),
+        actings(cell, actor.graph, parameters, actor.start, seed, phase, fixed=recorder is None),
         decide,
         seed=seed,
         phase=phase,
@@ -77,6 +77,17 @@ def new_loop(
         spec=spec,
         start=actor.start,
     )
+
+
+def replay_room(cell: Cell, layers: int, step_s: float, replay_size: int) -> tuple[int, int]:
+    """Rows and inferences that replay has room for: `replay_size` applied decisions and all that comes with them.
+
+    How many those are is read off a stretch of the interaction's own timeline; the slack is for what is drawn.
+    """
+    timeline = timeline_of(cell.interaction, layers, step_s, _PROBE_STEPS, 0, "replay size")
+    applied = max(1, int((timeline.source >= 0).sum()))
+    rows = ceil(min(replay_size, cell.budget.steps) * _SLACK * timeline.steps / applied) + _SPARE
+    return rows, ceil(rows * _SLACK * max(1.0, len(timeline.started_ns) / timeline.steps)) + _SPARE
 
 
 class Worlds:
@@ -119,21 +130,15 @@ class Worlds:
         ]
 
     def _new_replay(self, spec: EnvironmentSpec) -> Replay:
-        """Room for `replay_size` applied decisions and every row and inference that comes with them.
-
-        How many those are is read off a stretch of the interaction's own timeline; the slack is for what is drawn.
-        """
+        """Empty."""
         cell, gamma = self._cell, self._sampling.gamma
         layers = len(self._actor.graph.layers)
-        timeline = timeline_of(cell.interaction, layers, spec.step_s, _PROBE_STEPS, 0, "replay size")
-        applied = max(1, int((timeline.source >= 0).sum()))
-        kept = min(self._sampling.replay_size, cell.budget.steps)
-        rows = ceil(kept * _SLACK * timeline.steps / applied) + _SPARE
+        rows, decisions = replay_room(cell, layers, spec.step_s, self._sampling.replay_size)
         per_step = cell.budget.unit == "env_steps"
         return Replay(
             spec.observation_size,
             spec.action_size,
-            decisions=ceil(rows * _SLACK * max(1.0, len(timeline.started_ns) / timeline.steps)) + _SPARE,
+            decisions=decisions,
             rows=rows,
             gamma_decision=1.0 if per_step else gamma,
             gamma_step=gamma if per_step else 1.0,

@@ -9,10 +9,11 @@ import pytest
 
 from rtbench.backends import limits
 from rtbench.backends.limits import (
-    GEMM_SIZES,
     LEAST_BYTES,
+    PRODUCTS,
     TRIAL_NS,
     TRIALS,
+    WHOLE_BYTES,
     Bandwidth,
     Peak,
     best_reader,
@@ -38,25 +39,25 @@ class Memory:
 
 def test_one_thread_reads_the_whole_set_for_about_as_long_as_a_trial():
     memory = Memory(16)
-    found = Bandwidth(8_000_000, 1, read=memory.read, clock=memory.clock)
+    found = Bandwidth(2_048_000, 1, read=memory.read, clock=memory.clock)
     memory.reads.clear()
     found.trial()
     assert found.bytes_per_s == pytest.approx(16e9)
     assert len(memory.reads) == TRIALS
     ((_, size, times),) = set(memory.reads)
-    assert size == 8_000_000
+    assert size == 2_048_000
     assert size * times / 16 == pytest.approx(TRIAL_NS, rel=0.2)
 
 
 def test_threads_share_a_set_and_the_last_to_end_counts():
     """Two threads of 10 bytes/ns: 20 together, each of its own half."""
     memory = Memory(10)
-    found = Bandwidth(4_000_000, 2, read=memory.read, clock=memory.clock)
+    found = Bandwidth(4_096_000, 2, read=memory.read, clock=memory.clock)
     memory.local = threading.local()  # all begin at 0
     memory.reads.clear()
     found._try()
     assert found.bytes_per_s == pytest.approx(20e9)
-    assert [size for _, size, _ in memory.reads] == [2_000_000] * 2
+    assert [size for _, size, _ in memory.reads] == [2_048_000] * 2
     assert len({thread for thread, *_ in memory.reads}) == 2
 
 
@@ -84,7 +85,23 @@ def test_the_peak_of_a_clock_that_ticks_once_per_call():
     found = Peak(clock=lambda: next(now))
     assert found.flop_per_s == 0
     found.trial()
-    assert found.flop_per_s == pytest.approx(2e9 * max(GEMM_SIZES) ** 3)
+    assert found.flop_per_s == pytest.approx(2e9 * max(PRODUCTS) ** 3)
+
+
+def test_the_fastest_of_several_products_in_a_row_counts():
+    """The first after something else may be slow: here every other is twice as fast as the one before."""
+    now = [0]
+    found = Peak(clock=lambda: now[0])
+    calls = []
+
+    def product():
+        calls.append(1)
+        now[0] += 1000 if len(calls) == 1 else 500
+
+    found._products = [(512, product)]
+    found.trial()
+    assert len(calls) == PRODUCTS[512] > 2
+    assert found.flop_per_s == pytest.approx(2e9 * 512**3 / 500)
 
 
 def test_half_precision_has_a_peak_of_its_own():
@@ -108,6 +125,25 @@ def test_compiled_reading_reads_every_number():
     call.argtypes, call.restype = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64], ctypes.c_float
     values = np.arange(3 * 256 + 5, dtype=np.float32)
     assert call(values.ctypes.data, len(values), 2) == 2 * values[: 3 * 256].sum()
+
+
+@pytest.mark.parametrize("working_set_bytes", [LEAST_BYTES + 4, 100_001, 3_000_000])
+def test_what_counts_as_read_is_what_is_read(working_set_bytes):
+    """The sum over ones is how many numbers the compiled reader took; NumPy's reads two halves."""
+    import ctypes
+
+    call = limits.native_library.compiled(limits.SOURCE).rtbench_read
+    call.argtypes, call.restype = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64], ctypes.c_float
+    read = []
+
+    def reader(values, times):
+        read.append(int(call(values.ctypes.data, len(values), 1)))
+
+    found = Bandwidth(working_set_bytes, 3, read=reader, clock=iter(range(0, 10**12, 10**7)).__next__)
+    assert set(read) == {len(found._shares[0])}
+    assert found._bytes == 3 * 4 * read[0]
+    assert working_set_bytes <= found._bytes < working_set_bytes + 3 * (WHOLE_BYTES + LEAST_BYTES)
+    assert len(found._shares[0]) % 2 == 0
 
 
 def test_without_a_compiler_numpy_reads(monkeypatch):

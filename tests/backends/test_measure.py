@@ -16,6 +16,7 @@ from rtbench.backends.measure import (
     Measurement,
     architecture_text,
     backend_text,
+    doubts,
     drift,
     dtype,
     figures,
@@ -71,6 +72,19 @@ def test_drift_is_between_the_medians_of_rounds():
     group = dataclasses.replace(GROUP, samples_ns=(10, 20, 90, 22, 21, 23, 30, 30, 31), rounds=3)
     assert drift(group) == pytest.approx(10 / 23)
     assert drift(dataclasses.replace(group, rounds=None)) is None
+
+
+def test_doubts_by_hand():
+    """Rounds with medians 20 and 24: 20 % of 20; one sample of 200 in ten lifts the mean to 1.9 times the median."""
+    quiet = dataclasses.replace(GROUP, samples_ns=(20,) * 5 + (24,) * 5, rounds=2, load_before=1.9)
+    assert doubts(quiet, 2) == []
+    assert doubts(dataclasses.replace(quiet, load_before=None), 2) == []
+    (busy,) = doubts(dataclasses.replace(quiet, load_before=2.0), 2)
+    assert busy == "the load before was 2 on 2 cores"
+    (drifting,) = doubts(dataclasses.replace(quiet, samples_ns=(20,) * 5 + (26,) * 5), 2)
+    assert drifting.startswith("medians of rounds lie 30% apart")
+    (stalled,) = doubts(dataclasses.replace(quiet, samples_ns=(20,) * 9 + (200,), rounds=2), 2)
+    assert stalled.startswith("the mean is 1.9 × the median")
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -28,6 +28,7 @@ class Scripted:
     default_returns: list = field(default_factory=list)
     inaction: int = 0
     counts: list = field(default_factory=list)
+    actings: tuple = ()
 
     @property
     def tally(self):

@@ -25,9 +25,10 @@ def free_port():
 
 
 @pytest.fixture(scope="session")
-def server():
+def server(request):
     port = free_port()
-    with subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stderr=subprocess.DEVNULL) as process:
+    python = request.config.getoption("--server") or sys.executable
+    with subprocess.Popen([python, "-c", SERVER, str(port)], stderr=subprocess.DEVNULL) as process:
         for _ in range(600):
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -67,7 +68,13 @@ def bucket(proxy, request):
 
 
 def pytest_addoption(parser):
-    parser.addoption("--log", help="file in which whole runs say what happened")
+    parser.addoption("--log", help="file in which whole runs say what happened, written anew")
+    parser.addoption("--server", help="a Python that has moto's server; by default the one that runs the tests")
+
+
+def pytest_configure(config):
+    if path := config.getoption("--log"):
+        Path(path).write_text("", encoding="utf-8")
 
 
 @pytest.fixture

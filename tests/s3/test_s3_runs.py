@@ -119,6 +119,4 @@ def test_asked_to_stop_and_continued_from_the_bucket(bucket, proxy, tmp_path, lo
     assert outcomes(bucket)[0] == outcomes(tmp_path / "local")[0]
     assert quiet.list(f"{PROGRESS}/") == []
     (run_id,) = outcomes(bucket)[0]
-    log(
-        f"stopped with a checkpoint in the bucket, continued with another cache folder: the folder's result ({run_id[:12]})"
-    )
+    log(f"{run_id[:12]}: stopped, continued elsewhere from the bucket's checkpoint: the folder's result")

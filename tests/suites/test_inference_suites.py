@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 
 import pytest
 
+from rtbench.backends.measure import doubts
 from rtbench.interaction.latency import parse_latency
 from rtbench.interaction.profile import FOLDERS, digest, read_profile
 from rtbench.plugins import build, part_class, use
@@ -60,8 +62,18 @@ def test_shipped_profiles_hold_one_group_per_execution_and_say_where_they_are_fr
     assert parse_latency(f"profile:rtbench:{path.stem}").profile_digest == digest(profile)
 
 
-def test_one_agent_under_the_latencies_of_several_backends() -> None:
-    """The network that was measured is the one that is trained."""
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_shipped_profiles_were_measured_on_a_quiet_machine(path) -> None:  # type: ignore[no-untyped-def]
+    profile = read_profile(path)
+    cores = int(re.search(r"(\d+) cores", profile.machine["machine_class"])[1])  # type: ignore[index]
+    for group in profile.groups:
+        assert group.load_before is not None
+        assert group.rounds
+        assert doubts(group, cores) == [], group.title
+
+
+def test_one_size_of_network_under_the_latencies_of_several_backends() -> None:
+    """Hidden layers are those that were measured; observations and outputs are the profile's 17 and 12 at most."""
     found = [each.cell for each in expand(load_suite("latency-to-return"), support=False)]
     timed = [cell for cell in found if cell.interaction.latency]
     told = {(cell.interaction.scheduler.label, cell.interaction.latency.profile_digest) for cell in timed}
@@ -71,6 +83,10 @@ def test_one_agent_under_the_latencies_of_several_backends() -> None:
         assert (group.layers, group.width, group.batch) == (3, 256, 1)
         assert {name: cell.architecture.params[name] for name in ("layers", "width")} == {"layers": 3, "width": 256}
         assert group.backend == cell.interaction.scheduler.label.lower()
+        assert group.architecture == "mlp 17→12"
+        spec = build(cell.environment).spec()
+        assert spec.observation_size <= 17
+        assert 2 * spec.action_size <= 12
     instant = {cell.environment.params["id"] for cell in found if cell.interaction.execution == "instant"}
     assert instant == {cell.environment.params["id"] for cell in timed}
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from helpers.conformance import core, sound
 
+from rtbench import plugins
 from rtbench.testing.base import Conformance
 
-QUICK = ("environments", "architectures", "schedulers", "default_policies", "latency")
+QUICK = ("environments", "architectures", "schedulers", "default_policies", "latency", plugins.HOOK_GROUP)
 
 
 @pytest.mark.parametrize("found", core(*QUICK), ids=lambda found: found.label())

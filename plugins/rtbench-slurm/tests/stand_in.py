@@ -39,7 +39,7 @@ def sbatch(path):
             stderr=(HERE / "errors").open("a"),
             start_new_session=True,
         )
-    print(f"Submitted batch job {job}")
+    sys.stdout.write(f"Submitted batch job {job}\n")
 
 
 def supervise(name, script, sign):
@@ -138,7 +138,7 @@ def squeue(*arguments):
         sys.exit("slurm_load_jobs error: Invalid job id specified")
     for path in found:
         state = path.read_text()
-        print(f"{path.stem}|{state}|{'None|n1' if state == 'RUNNING' else 'Resources|'}")
+        sys.stdout.write(f"{path.stem}|{state}|{'None|n1' if state == 'RUNNING' else 'Resources|'}\n")
 
 
 def scontrol(verb, name):

@@ -1,4 +1,4 @@
-"""A tiny suite that needs nothing but torch, and a real `rtbench` to run it with."""
+"""A tiny suite, and a real `rtbench` to run it with."""
 
 import json
 import os
@@ -26,20 +26,21 @@ retries = 0
 [seeds]
 count = {seeds}
 [axes]
-environment = {{ use = "clock", steps = 200 }}
+environment = {environment}
 architecture = {{ use = "mlp", layers = 2, width = 16 }}
 interaction = {{ execution = "pipelined", delta = 1 }}
 learner = {learner}
 [leaderboard]
 group_by = ["architecture"]
 """
+HOPPER = '{ use = "mujoco", id = "Hopper-v4" }'
 SAC = '{ use = "sac", learning_starts = 50, batch_size = 16, critic_width = 16 }'
 
 
-def suite(folder, *, steps=300, seeds=1, learner=SAC):
+def suite(folder, *, steps=300, seeds=1, environment=HOPPER):
     """Its path."""
     path = folder / "tiny.toml"
-    path.write_text(SUITE.format(steps=steps, seeds=seeds, learner=learner))
+    path.write_text(SUITE.format(steps=steps, seeds=seeds, environment=environment, learner=SAC))
     return path
 
 
@@ -80,6 +81,23 @@ def places(path, state):
 def rows(state):
     """The newest row of each run, by its id."""
     return dict(RowStore(FolderStore(state)).latest())
+
+
+def only(state):
+    """The newest row of the only run."""
+    found = rows(state)
+    assert len(found) == 1
+    return next(iter(found.values()))
+
+
+def done(path, state):
+    """How many runs have a result."""
+    return status(path, state)["counts"].get("done", 0)
+
+
+def checkpoints(state, *, since=0.0):
+    """Those that are newer than a time."""
+    return [found for found in (state / "checkpoints").glob("*/state-*") if found.stat().st_mtime > since]
 
 
 def eventually(condition, timeout_s=120):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rtbench.results.schema import outcome_difference
-from suites import ended, eventually, places, rows, rtbench, start, status, suite
+from suites import checkpoints, done, ended, eventually, only, places, rows, rtbench, start, status, suite
 
 ON_SLURM = ("--executor", "slurm", "--time", "10min")
 STEPS = 1500
@@ -20,20 +20,6 @@ def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("local")
     rtbench("run", suite(folder, steps=STEPS), "--state", folder / "state")
     return only(folder / "state")
-
-
-def only(state):
-    found = rows(state)
-    assert len(found) == 1
-    return next(iter(found.values()))
-
-
-def done(path, state):
-    return status(path, state)["counts"].get("done")
-
-
-def checkpointed(state):
-    return list((state / "checkpoints").glob("*/state-*"))
 
 
 def since(state):
@@ -62,7 +48,7 @@ def test_time_limit_checkpoints_and_requeues_until_it_is_done(tmp_path, fake, un
     path, state = suite(tmp_path, steps=STEPS), tmp_path / "state"
     rtbench("run", path, "--state", state, *ON_SLURM)
     for stops in (1, 2):
-        eventually(lambda: [at for at in checkpointed(state) if at.stat().st_mtime > since(state)])
+        eventually(lambda: checkpoints(state, since=since(state)))
         (fake / "1.near").touch()
         eventually(lambda stops=stops: rows(state) and only(state)["attempt"] == stops)
     assert eventually(lambda: done(path, state)) == 1
@@ -76,7 +62,7 @@ def test_time_limit_checkpoints_and_requeues_until_it_is_done(tmp_path, fake, un
 def test_cancelled_is_interrupted_and_continues_when_submitted_again(tmp_path, fake, uninterrupted):
     path, state = suite(tmp_path, steps=STEPS), tmp_path / "state"
     rtbench("run", path, "--state", state, *ON_SLURM)
-    eventually(lambda: checkpointed(state))
+    eventually(lambda: checkpoints(state))
     subprocess.run(["scancel", "1"], check=True)
     assert eventually(lambda: places(path, state) == ["gone"])
     assert only(state)["status"] == "interrupted"
@@ -89,7 +75,7 @@ def test_cancelled_is_interrupted_and_continues_when_submitted_again(tmp_path, f
 def test_vanished_without_a_word_is_gone_and_continues_when_submitted_again(tmp_path, fake, uninterrupted):
     path, state = suite(tmp_path, steps=STEPS), tmp_path / "state"
     rtbench("run", path, "--state", state, *ON_SLURM)
-    eventually(lambda: checkpointed(state))
+    eventually(lambda: checkpoints(state))
     told = status(path, state)
     assert [found["where"] for found in told["handed_on"]] == ["running"]
     os.kill(runner_of(told["running"][0]["pid"]), signal.SIGKILL)
