@@ -14,6 +14,7 @@ import heapq
 import itertools
 import random
 import sys
+import tempfile
 import threading
 import time
 from bisect import bisect_left, insort
@@ -30,12 +31,17 @@ from helpers.samples import hand_cell, hand_row
 from rtbench.executors.claims import ASK_AGAIN_S, Claim, Claims
 from rtbench.executors.jobs import Job
 from rtbench.executors.leases import Holder
+from rtbench.executors.planning import COLUMNS, plan_runs
 from rtbench.executors.recording import commit
+from rtbench.parts import canonical_json
+from rtbench.results.leaderboard import build
 from rtbench.results.places import BUCKET_PACE
 from rtbench.results.rows import RowStore
 from rtbench.results.schema import normal_row
-from rtbench.results.store import Keys, KeyTaken
+from rtbench.results.store import FolderStore, Keys, KeyTaken
+from rtbench.suites.expand import expand
 from rtbench.suites.identity import run_ids
+from rtbench.suites.model import load_suite
 
 REQUEST_S = 0.03
 """A request to a bucket in the same region; S3 answers small ones in 10 to 50 ms."""
@@ -212,6 +218,34 @@ def jobs_of(runs: int) -> list[Job]:
     return [Job(cell, (seed,), (ids[seed],), (1,), "scale", 1, 86_400.0) for seed in range(runs)]
 
 
+def grow(runs: int) -> dict[str, Any]:
+    """Processor seconds of listing, planning and building with the rows of so many runs of mujoco-delta."""
+    suite = load_suite("mujoco-delta")
+    cells = expand(suite, support=False)
+    seeds = range(-(-runs // len(cells)))
+    made = [(cell, seed) for seed in seeds for cell in cells][:runs]
+    with tempfile.TemporaryDirectory() as folder:
+        store = FolderStore(folder)
+        rows = RowStore(store)
+        for cell, seed in made:
+            present = {k: v for k, v in hand_row(cell.cell, seed, suite=suite.name).items() if v is not None}
+            path = Path(folder) / "rows" / f"{present['run_id']}.1.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(canonical_json(present))
+        times = {"runs": len(made)}
+        begin = time.process_time()
+        store.list("rows/")
+        times["list"] = time.process_time() - begin
+        begin = time.process_time()
+        scan = rows.scan(columns=COLUMNS, newest=True)
+        plan_runs(cells, {row["run_id"]: row for row in scan.rows})
+        times["plan"] = time.process_time() - begin
+        begin = time.process_time()
+        build(suite, rows.scan(newest=True).rows)
+        times["build"] = time.process_time() - begin
+    return times
+
+
 def show(columns: list[dict[str, Any]]) -> None:
     """One line per simulation."""
     print(
@@ -233,6 +267,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--runners", type=int, nargs="+", default=[1, 20, 200])
     given = parser.parse_args()
+    print(f"{'rows':>7}{'list':>9}{'plan':>9}{'build':>9}   processor seconds of this machine, rows in a folder")
+    for runs in given.runs:
+        took = grow(runs)
+        print(f"{took['runs']:>7,}{took['list']:>9.3f}{took['plan']:>9.2f}{took['build']:>9.2f}", flush=True)
+    print()
     found = []
     for runs in given.runs:
         for runners in given.runners:

@@ -52,6 +52,7 @@ SECTIONS: dict[str, tuple[str, dict[str, list[str]]]] = {
         {
             "rtbench.gym": ["RealTime", "ActionHistory", "LayerParallelObservation", "Inaction"],
             "rtbench.realtime": ["run", "Recording", "PerProcess", "Learning"],
+            "rtbench.results": ["to_pandas", "query"],
         },
     ),
     "Conformance": (

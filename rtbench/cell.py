@@ -167,7 +167,7 @@ class RunBatch:
 def _latency_from_json(data: dict[str, Any] | None) -> Latency | None:
     if data is None:
         return None
-    parts = tuple((share, _latency_from_json(part)) for share, part in data["parts"])
+    parts = tuple((share, _latency_from_json(part)) for share, part in data.get("parts", ()))
     return Latency(**{**data, "parts": parts})
 
 
@@ -182,6 +182,15 @@ def cell_from_json(data: dict[str, Any]) -> Cell:
     for name in ("scheduler", "default_policy"):
         inter[name] = PartUse(**inter[name])
     for name in ("latency", "learning", "lateness"):
-        inter[name] = _latency_from_json(inter[name])
+        inter[name] = _latency_from_json(inter.get(name))
     parts = {axis: PartUse(**data[axis]) for axis in ("environment", "architecture", "learner", "backend")}
     return Cell(**parts, interaction=Interaction(**inter), budget=Budget(**data["budget"]), precision=data["precision"])
+
+
+def cell_from_data(data: dict[str, Any]) -> Cell:
+    """The inverse of `Cell.data`: without labels, and without where files lie."""
+    axes = {axis: {"kind": f"{axis}s", **data[axis]} for axis in ("environment", "architecture", "learner", "backend")}
+    inter = dict(data["interaction"])
+    inter["scheduler"] = {"kind": "schedulers", **inter["scheduler"]}
+    inter["default_policy"] = {"kind": "default_policies", **inter["default_policy"]}
+    return cell_from_json({**data, **axes, "interaction": inter})

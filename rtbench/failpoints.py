@@ -32,6 +32,7 @@ KINDS = (
     "progress",
     "profiles",
     "policies",
+    "timelines",
     "films",
     "drawing",
     "figure",

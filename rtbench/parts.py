@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_type_hin
 from rtbench.errors import SuiteError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import gymnasium
     import numpy as np
     from numpy.typing import NDArray
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from rtbench.graph import LayerGraph
     from rtbench.learners.base import Program
     from rtbench.many import Many
+    from rtbench.results.places import State
     from rtbench.schedulers.base import SchedulerState
 
 __all__ = [
@@ -237,6 +236,9 @@ class Backend(Part, ABC):
     kind = "backends"
     start: ClassVar[Literal["fork", "spawn"]] = "fork"
     """How workers that use it are started; an accelerator's driver wants `spawn`."""
+    threads_from: ClassVar[Literal["torch", "blas", "parameter", "one"] | None] = None
+    """Whose number of threads it computes with: torch's, that of the library under NumPy, a parameter `threads` of its
+    own, or always one; None if it does not say. More threads than one are not measured of what has one."""
 
     @abstractmethod
     def make(
@@ -270,8 +272,8 @@ class Executor(Part, ABC):
     kind = "executors"
 
     @abstractmethod
-    def make(self, state: Path, tell: Callable[[dict[str, Any]], None]) -> Any:
-        """Something whose `run(jobs)` executes `rtbench.executors.jobs.Job`s with local state in `state`.
+    def make(self, state: State, tell: Callable[[dict[str, Any]], None]) -> Any:
+        """Something whose `run(jobs)` executes `rtbench.executors.jobs.Job`s with their state in a folder or a bucket.
 
         `tell` is called with events (see `rtbench.executors.jobs`) as they happen.
         """

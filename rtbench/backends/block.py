@@ -30,6 +30,7 @@ class Block(Backend):
     Section 5.4 and Figure 1a. Sequentially every layer is its own matrix.
     """
 
+    threads_from = "torch"
     Params = Params
     requires = ("torch",)
     extra = "torch"
@@ -78,6 +79,7 @@ class Block(Backend):
 class Sparse(Backend):
     """The matrix of `block` without its zeros, in compressed rows (SciPy), on one thread."""
 
+    threads_from = "one"
     requires = ("torch", "scipy")
     extra = "torch"
 

@@ -19,6 +19,7 @@ class Compiled(Backend):
     Compiling takes seconds to minutes, with a C++ compiler; torch keeps what it has compiled for the next time.
     """
 
+    threads_from = "torch"
     requires = ("torch",)
     extra = "torch"
 

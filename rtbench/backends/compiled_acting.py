@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -15,6 +14,8 @@ from rtbench.backends.frames import FrameActing
 from rtbench.backends.layout import Layout, Place, Source
 from rtbench.backends.torch_arithmetic import lstm_value
 from rtbench.backends.torch_images import convolved, pooled
+from rtbench.backends.torch_shared import Shared
+from rtbench.errors import RtbenchError
 from rtbench.graph import LayerGraph
 
 
@@ -35,8 +36,8 @@ class CompiledActing(FrameActing):
         frames, depth = torch.from_numpy(self.frames), self.layout.depth
         # contiguous copies of the frames a tick reads would cost more than the strides do
         self._frames = [[frames[:, (slot - k) % depth] for k in range(depth)] for slot in range(depth)]
-        layers = [parameters[place.layer.name] for place in self.layout.places]
-        self._given = [torch.as_tensor(np.asarray(layer[kind])) for layer in layers for kind in ("weight", "bias")]
+        self._shared = Shared(parameters)
+        self._given = self._tensors()
         self._kept = [] if self.kept is None else [torch.from_numpy(self.kept)]
         places = self.layout.places
         first = places[0].offset
@@ -44,12 +45,18 @@ class CompiledActing(FrameActing):
         self._values = [frames[:, slot, first : first + width] for slot in range(depth)]
         self._compiled = _compile(self.layout, [*self._frames[0], *self._given, *self._kept])
 
+    def _tensors(self) -> list[Tensor]:
+        return [tensor for place in self.layout.places for tensor in self._shared.layers[place.layer.name]]
+
     def refresh(self) -> None:
-        """Nothing is kept of the parameters."""
+        """Take the arrays anew."""
+        self._shared.take()
+        self._given = self._tensors()
 
     @torch.no_grad()
     def advance(self, slot: int) -> None:
         """The compiled tick."""
+        self._shared.follow()
         self._values[slot].copy_(self._compiled(*self._frames[slot], *self._given, *self._kept)[0])
 
 
@@ -67,7 +74,13 @@ def _compile(layout: Layout, example: list[Tensor]) -> Any:
         from torch import _inductor
 
         traced = make_fx(tick)(*example)
-        return _inductor.compile(traced, list(example))
+        try:
+            return _inductor.compile(traced, list(example))
+        except Exception as error:  # torch has many names for a compiler that fails
+            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise RtbenchError(
+                f"TorchInductor cannot compile this: {said}", place="backend compiled", hint="CXX names another compiler"
+            ) from error
 
 
 def values_of(layout: Layout, frames: Sequence[Tensor], parameters: Sequence[Tensor], kept: Tensor | None) -> Tensor:

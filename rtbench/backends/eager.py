@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Eager(Backend):
     """One framework call per operation, no compilation, float32: what an ordinary PyTorch network costs."""
 
+    threads_from = "torch"
     requires = ("torch",)
     extra = "torch"
 

@@ -142,8 +142,17 @@ def with_threads(backend: PartUse, threads: int) -> PartUse:
     return use(backend.kind, backend.name, {**backend.params, "threads": threads}, label=backend.label)
 
 
+def one_thread(backend: PartUse, threads: int) -> str | None:
+    """The reason why more threads than one say nothing of a backend, if they are asked for and it has one."""
+    if threads == 1 or getattr(part_class(backend.kind, backend.name), "threads_from", None) != "one":
+        return None
+    return f"backend {backend.name} computes on one thread: {threads} threads would be told of what one has done"
+
+
 def refusal(architecture: PartUse, contender: Contender) -> str | None:
     """The reason the architecture or the backend gives why they do not go together, or None."""
+    if reason := one_thread(contender.backend, contender.threads):
+        return reason
     blank = PartUse("", "", 1, {})
     met = Interaction(blank, contender.execution, 1.0, blank)
     cell = Cell(blank, architecture, met, blank, contender.backend, Budget(1))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rtbench.graph import LayerGraph
 
 Dtype = Literal["fp32", "bf16"]
+MOST_THREADS = 1024
 DTYPE = "weights; sums are in single precision"
 
 
@@ -32,6 +33,7 @@ class Native(Backend):
     order of use.
     """
 
+    threads_from = "one"
     Params = Params
 
     @classmethod
@@ -81,15 +83,16 @@ class Threads(Backend):
     are, and they meet after each. A thread that has waited `spin_us` sleeps until the next tick.
     """
 
+    threads_from = "parameter"
     Params = ThreadsParams
 
     @classmethod
     def supports(cls, cell: Cell) -> str | None:
-        """A C compiler and at least one thread."""
+        """A C compiler and a possible number of threads."""
         return _unsupported() or _contradiction(cell.backend.params)
 
     def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
-        """A C compiler and at least one thread."""
+        """A C compiler and a possible number of threads."""
         return _unsupported() or _contradiction(vars(self.params))
 
     def make(
@@ -120,8 +123,8 @@ def _unsupported() -> str | None:
 
 
 def _contradiction(params: Mapping[str, Any]) -> str | None:
-    if params["threads"] < 1:
-        return f"backend threads: threads must be at least 1, got {params['threads']}"
+    if not 1 <= params["threads"] <= MOST_THREADS:
+        return f"backend threads: threads must be from 1 to {MOST_THREADS}, got {params['threads']}"
     if not 0 <= params["spin_us"] <= 1e6:
         return f"backend threads: spin_us must be from 0 to 1000000, got {params['spin_us']}"
     return None

@@ -92,6 +92,12 @@ def _taken(weights: Weights, layer: str) -> tuple[Array, Array]:
 
 
 def _in_place(parameters: Mapping[str, Any], layer: str) -> tuple[Array, Array]:
+    if not _readable(parameters[layer]):
+        raise RtbenchError(
+            f"layer {layer}: the arrays that took the place of others are not float32 in rows",
+            place="backend native",
+            hint="change parameters in place, or make a new acting",
+        )
     return np.asarray(parameters[layer]["weight"]), np.asarray(parameters[layer]["bias"])
 
 

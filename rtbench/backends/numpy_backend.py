@@ -71,6 +71,8 @@ class NumPyArithmetic:
 class NumPy(Backend):
     """Plain NumPy; the default for acting while training."""
 
+    threads_from = "blas"
+
     def make(
         self,
         graph: LayerGraph,

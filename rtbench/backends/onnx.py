@@ -24,6 +24,7 @@ class Onnx(Backend):
     out as it likes; it is built anew when they change.
     """
 
+    threads_from = "torch"
     requires = ("onnx", "onnxruntime", "torch")
     extra = "rtbench[onnx]"
 

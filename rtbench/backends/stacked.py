@@ -19,6 +19,7 @@ class Stacked(Backend):
     stack of one; convolutions and pooled inputs are computed alone.
     """
 
+    threads_from = "torch"
     requires = ("torch",)
     extra = "torch"
 

@@ -21,7 +21,7 @@ from rtbench.backends.measure import (
     random_parameters,
     refusal,
 )
-from rtbench.errors import SuiteError
+from rtbench.errors import RtbenchError, SuiteError
 from rtbench.interaction.profile import ProfileGroup
 from rtbench.parts import Backend, PartUse, PolicyShape
 from rtbench.plugins import build
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 class Stopwatch:
     """Times contenders that execute the same network with the same weights, round by round.
 
-    SuiteError if no contender can be made; those that cannot are in `refused`, with the reason. `clock` gives
+    SuiteError if no contender can be made; those that cannot (or fail in their first ticks) are in `refused`, with the
+    reason. `clock` gives
     nanoseconds.
     """
 
@@ -85,21 +86,28 @@ class Stopwatch:
             raise SuiteError(reason, place=f"{self._architecture.title} on {contender.title}")
 
     def _made(self, contender: Contender, parameters: dict[str, dict[str, Array]]) -> _Turn | None:
-        """A contender that has warmed up; None if its backend refuses this graph."""
+        """A contender that has warmed up; None if its backend refuses this graph or cannot be made."""
         part: Backend = build(contender.backend)
-        cores = chosen(contender.threads)
-        how, taken = self._how, MemoryTaken()
-        with self._arithmetic.on(contender.threads, cores):
-            reason = part.refuses(self._graph, contender.execution, 1.0, how.batch)
-            if reason:
-                self.refused.append((contender, reason))
-                return None
-            acting = part.make(self._graph, parameters, contender.execution, 1.0, batch=how.batch, fixed=True)
-            turn = _Turn(contender, acting, self._inputs, self._clock)
-            acting.restart(self._inputs[0][0])
-            turn.run(how.warmup, timed=False)
-            turn.cores = available()  # a backend may have given the calling thread a core of its own
+        taken = MemoryTaken()
+        try:
+            with self._arithmetic.on(contender.threads, chosen(contender.threads)):
+                reason = part.refuses(self._graph, contender.execution, 1.0, self._how.batch)
+                turn = None if reason else self._warm(part, contender, parameters)
+        except RtbenchError as error:  # no compiler that works, no further thread
+            reason, turn = str(error), None
+        if turn is None:
+            self.refused.append((contender, str(reason)))
+            return None
         turn.memory_bytes = taken.bytes()
+        return turn
+
+    def _warm(self, part: Backend, contender: Contender, parameters: dict[str, dict[str, Array]]) -> _Turn:
+        how = self._how
+        acting = part.make(self._graph, parameters, contender.execution, 1.0, batch=how.batch, fixed=True)
+        turn = _Turn(contender, acting, self._inputs, self._clock)
+        acting.restart(self._inputs[0][0])
+        turn.run(how.warmup, timed=False)
+        turn.cores = available()  # a backend may have given the calling thread a core of its own
         return turn
 
     def _limit(self, threads: int, numbers: str) -> tuple[Bandwidth, Peak]:

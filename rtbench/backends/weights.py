@@ -44,4 +44,5 @@ class Weights:
 
 
 def _same(now: tuple[Array, Array], taken: tuple[Array, Array]) -> bool:
-    return all(np.array_equal(one, other) for one, other in zip(now, taken, strict=True))
+    """Bit by bit: what is no number equals itself, and −0 is not 0."""
+    return all(np.array_equal(one.view(np.uint32), other.view(np.uint32)) for one, other in zip(now, taken, strict=True))

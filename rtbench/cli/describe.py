@@ -14,12 +14,16 @@ import typer
 from rtbench import plugins as registry
 from rtbench.cli import facts, output
 from rtbench.cli.facts import HOOKS, plural, shown
+from rtbench.cli.results import STATE, StateOption
+from rtbench.cli.timelines import KINDS, describe_timeline
 from rtbench.errors import SuiteError
 
 
 def describe(
-    kind: Annotated[str, typer.Argument(help="A kind as `rtbench list` shows it, singular or plural.")],
-    name: Annotated[str, typer.Argument(help="A name as `rtbench list` shows it.")],
+    kind: Annotated[str, typer.Argument(help="A kind as `rtbench list` shows it, singular or plural; or timeline.")],
+    name: Annotated[
+        str, typer.Argument(help="A name as `rtbench list` shows it; of a timeline a run's id, shortened.")
+    ],
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Of an architecture: a parameter as key=value; may be repeated.")
     ] = None,
@@ -30,19 +34,30 @@ def describe(
         str | None, typer.Option(help="Of an architecture: pipelined (default), sequential or instant.")
     ] = None,
     svg: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of an architecture: write the drawing to this file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Of an architecture or a timeline: write the drawing to this file."),
     ] = None,
     bibtex: Annotated[
         bool, typer.Option("--bibtex", help="Of a suite: entries of the suite and its papers, and nothing else.")
     ] = False,
+    begin: Annotated[
+        float | None, typer.Option("--from", metavar="S", help="Of a timeline: where the drawing begins, in seconds.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(metavar="S", help="Of a timeline: how much of it is drawn.")] = None,
+    state: StateOption = STATE,
     json: output.JsonOption = False,
 ) -> None:
-    """Say what one part is and what it takes.
+    """Say what one part is and what it takes; of a run's timeline, who computed what when.
 
     Its parameters with types, defaults and units, its revision, its distribution and what must be installed; for a
     suite what it answers to, its profiles and axes, for a hook its signature.
     """
+    if kind in KINDS:
+        describe_timeline(name, begin or 0.0, seconds, svg, state, json=json)
+        return
     known = plural(kind)
+    if begin is not None or seconds is not None:
+        raise SuiteError("--from and --seconds are for timelines", place=f"rtbench describe {kind} {name}")
     if bibtex:
         _bibtex(known, name, json)
         return

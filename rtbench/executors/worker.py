@@ -66,6 +66,7 @@ class Worker:
         self.job, self.paths = job, StatePaths(state, job.key)
         self.store = store or open_store(state)
         self._progress_s = PROGRESS_SECONDS * (pace(state) - 1)
+        self._checkpoint_s = CHECKPOINT_SECONDS * pace(state)
         self._kept_at = -math.inf
         self._leases, self._heart = leases, heart
         self._stop = False
@@ -113,7 +114,7 @@ class Worker:
         try:
             program = self._train()
             outcomes = program.outcomes()
-            self._keep(program)
+            self._keep(program, outcomes)
         except Lost:
             raise
         except Interrupted:
@@ -157,7 +158,7 @@ class Worker:
         return program
 
     def _advance(self, program: Program, folder: CheckpointFolder) -> None:
-        checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+        checkpoint_at = time.monotonic() + self._checkpoint_s
         told_at, told_units = time.monotonic(), program.done_units
         last = time.monotonic()
         while not program.done:
@@ -179,7 +180,7 @@ class Worker:
             if now >= checkpoint_at:
                 cost = self._save(program, folder)
                 last = time.monotonic()
-                checkpoint_at = last + max(CHECKPOINT_SECONDS, cost / CHECKPOINT_SHARE)
+                checkpoint_at = last + max(self._checkpoint_s, cost / CHECKPOINT_SHARE)
 
     def _save(self, program: Program, folder: CheckpointFolder) -> float:
         begin = time.monotonic()
@@ -262,15 +263,19 @@ class Worker:
 
         return CheckpointFolder(self.paths.checkpoint(self.store), max(lease.fence for lease in self._leases))
 
-    def _keep(self, program: Program) -> None:
-        """The policies, for `watch` and `probe`; where there is no room for them the result stands without."""
+    def _keep(self, program: Program, outcomes: Sequence[Outcome]) -> None:
+        """Policies for `watch` and `probe`, recordings for `describe`; without room for them the result stands."""
         from rtbench.learners.policy import policy_key
+        from rtbench.realtime.recording import recording_key
 
         try:
+            for run_id, outcome in zip(self.job.run_ids, outcomes, strict=True):
+                if outcome.recording:
+                    self.store.replace(recording_key(run_id), outcome.recording)
             for policy in program.policies(self.job.run_ids):
                 self.store.replace(policy_key(policy.run_id), policy.to_bytes())
         except CannotWrite as error:
-            self.tell("note", text=f"warning: the policy is not kept: {error.message} ({error.place})")
+            self.tell("note", text=f"warning: the policy or timeline is not kept: {error.message} ({error.place})")
 
     def _log(self, text: str) -> None:
         self.paths.log.parent.mkdir(parents=True, exist_ok=True)

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 class Outcome:
     """What one run of a batch has to say for itself: the outcome columns of its row (`rtbench.results.schema`).
 
-    `extras` are further numbers by namespace/name.
+    `extras` are further numbers by namespace/name; `recording` is what really happened on the wall clock, as
+    `rtbench.realtime.recording.Recording.to_bytes` gives it, kept in the local state beside the row.
     """
 
     columns: dict[str, Any] = field(default_factory=dict)
     extras: dict[str, float] = field(default_factory=dict)
+    recording: bytes = field(default=b"", repr=False)
 
 
 class Program(Protocol):

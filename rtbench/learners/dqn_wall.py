@@ -351,7 +351,7 @@ class DQNOnWall:
 
     def outcomes(self) -> list[Outcome]:
         """What every run has to say."""
-        return [Outcome(run.columns(), run.extras) for run in self.runs]
+        return [Outcome(run.columns(), run.extras, run.kept) for run in self.runs]
 
     def policies(self, run_ids: Sequence[str]) -> list[Policy]:
         """What every run has learnt, but for its last update."""

@@ -26,7 +26,7 @@ class Params:
     warmup: int = param(200, unit="ticks", doc="untimed, before the first round")
     rounds: int = param(10, unit="rounds", doc="in each of which everything that is compared has its turn")
     against: tuple[str, ...] = param(
-        ("eager", "numpy"), doc="backends whose sequential execution is timed in turn with the cell's own"
+        ("eager", "numpy"), doc="backends whose sequential execution is timed in turn with that of the cell's own"
     )
 
 
@@ -35,13 +35,14 @@ class Stopwatch(Learner):
 
     Under clock = "wall", as times are of this machine only; nothing else of this runner runs meanwhile, and no other
     run on the wall clock. An inference is a whole pass (sequential) or one tick of all layers (pipelined). In the same
-    rounds the sequential execution of the backends in `against` is timed, on one thread and on as many as the cell has;
-    the faster counts. The columns `inference_time_*_s` are the cell's own; the return is 0.
+    rounds the sequential execution of the cell's own backend and of those in `against` is timed, on one thread and on as
+    many as the cell has, where they have more than one; the faster counts. The columns `inference_time_*_s` are the cell's own; the return is 0.
     Extras, all medians in seconds unless said:
 
-    - `rtbench/speedup_eager`: eager sequential ÷ own, the paper's comparison; `rtbench/speedup_best`: the best of all
-      sequential executions ÷ own;
-    - `rtbench/sequential_<backend>_s`, of each that could be timed;
+    - `rtbench/speedup_eager`: eager sequential ÷ own, the paper's comparison; `rtbench/speedup_best`: the best of
+      all sequential executions with weights in the same number format ÷ own;
+    - `rtbench/sequential_<backend>_s`, of each that could be timed (in another format than single precision:
+      `rtbench/sequential_<backend>_<format>_s`);
     - `rtbench/limit_s`: the greater of weights' bytes ÷ bandwidth and operations ÷ peak, `rtbench/limit_memory_s` and
       `rtbench/limit_arithmetic_s`, `rtbench/limit_share`: limit ÷ own; `rtbench/bandwidth_bytes_per_s` and
       `rtbench/peak_flop_per_s`, measured in the same rounds with as many threads, the best of them;
@@ -54,12 +55,15 @@ class Stopwatch(Learner):
     """
 
     Params = Params
+    revision = 2
     preload = ("rtbench.learners.stopwatch_program",)
     reference_units_per_s = 500.0
 
     @classmethod
     def supports(cls, cell: Cell) -> str | None:
-        """The wall clock, an execution that takes time, enough samples."""
+        """The wall clock, an execution that takes time, enough samples, as many threads as the backend may have."""
+        from rtbench.backends.measure import one_thread
+
         p, met = cell.learner.params, cell.interaction
         if met.clock != "wall" or met.execution == "instant":
             return "learner stopwatch measures: it needs clock = 'wall' and execution = 'sequential' or 'pipelined'"
@@ -68,7 +72,9 @@ class Stopwatch(Learner):
         if cell.budget.unit != "ticks" or cell.budget.steps < FEWEST_TICKS or cell.budget.steps % p["rounds"]:
             return f"learner stopwatch needs a budget of at least {FEWEST_TICKS} ticks that divides into its rounds"
         if p["threads"] < 1 or p["threads"] > MOST_THREADS or p["batch"] < 1 or p["warmup"] < 1 or p["rounds"] < 1:
-            return "learner stopwatch: threads, batch, warmup and rounds are at least 1"
+            return f"learner stopwatch: threads, batch, warmup and rounds are at least 1, threads at most {MOST_THREADS}"
+        if reason := one_thread(cell.backend, p["threads"]):
+            return reason
         own = cell.backend.params.get("threads", p["threads"])
         if own != p["threads"]:
             return f"learner stopwatch is to use {p['threads']} threads, backend {cell.backend.name} uses {own}"

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rtbench.backends.measure import Contender, Measurement, figures, with_threads
+from rtbench.backends.measure import Contender, Measurement, dtype, figures, one_thread, with_threads
 from rtbench.backends.stopwatch import Stopwatch
 from rtbench.errors import SuiteError
 from rtbench.interaction.profile import ProfileGroup, summary
@@ -122,12 +122,12 @@ class StopwatchProgram:
 
 
 def contenders(own: Contender, against: Sequence[str]) -> list[Contender]:
-    """The cell's own, then the sequential execution of the others, on one thread and on as many."""
+    """The cell's own, then its backend's and the others' sequential execution, on one thread and on as many."""
     found = [own]
-    for backend in (use("backends", name, place="learner.against") for name in against):
+    for backend in (own.backend, *(use("backends", name, place="learner.against") for name in against)):
         for threads in sorted({1, own.threads}):
             one = Contender(with_threads(backend, threads), "sequential", threads)
-            found += [one] if one not in found else []
+            found += [one] if one not in found and not one_thread(backend, threads) else []
     return found
 
 
@@ -135,21 +135,26 @@ def _of(own: Contender, groups: Timed) -> ProfileGroup:
     return next(group for contender, group in groups if contender == own)
 
 
+def _named(backend: str, numbers: str) -> tuple[str, ...]:
+    return (backend,) if numbers == "fp32" else (backend, numbers)
+
+
 def extras(own: Contender, groups: Timed) -> dict[str, float]:
     """Speed-ups, limits and conditions of a run (`rtbench.learners.stopwatch.Stopwatch`), from all that was timed."""
     group = _of(own, groups)
     told = figures(group)
-    best: dict[str, float] = {}
+    best: dict[tuple[str, str], float] = {}
     for one, other in groups:
         if one.execution == "sequential":
-            took_s = summary(other).p50_ns / 1e9
-            best[other.backend] = min(took_s, best.get(other.backend, took_s))
+            key, took_s = (one.backend.name, dtype(one.backend)), summary(other).p50_ns / 1e9
+            best[key] = min(took_s, best.get(key, took_s))
     took_s = told["p50_ns"] / 1e9
-    baselines = {"eager": best.get("eager"), "best": min(best.values(), default=None)}
+    alike = [value for (_, numbers), value in best.items() if numbers == dtype(own.backend)]
+    baselines = {"eager": best.get(("eager", "fp32")), "best": min(alike, default=None)}
     bounds = {f"limit_{name}_s": value / 1e9 for name, value in group.bounds_ns.items()}
     found: dict[str, float | None] = {
         **{f"speedup_{name}": value / took_s for name, value in baselines.items() if value is not None},
-        **{f"sequential_{name}_s": value for name, value in best.items()},
+        **{f"sequential_{'_'.join(_named(*key))}_s": value for key, value in best.items()},
         **bounds,
         **{"limit_s": max(bounds.values(), default=None), "limit_share": told["limit_share"]},
         **{"jitter_s": told["jitter_ns"] / 1e9, "per_s": told["per_s"], "drift": told["drift"]},

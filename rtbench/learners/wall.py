@@ -7,6 +7,7 @@ runner they belong to.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from rtbench.interaction.timeline import nearest_rank
 from rtbench.interaction.timing import exploration_of, timing
 from rtbench.learners.actions import Actions
 from rtbench.learners.backs import Backs
+from rtbench.learners.base import Outcome
 from rtbench.learners.episodes import Episodes
 from rtbench.learners.tally import Counts, Tally
 from rtbench.learners.wall_tally import Counted, count, take
@@ -78,7 +80,8 @@ class WallRun:
         self.lengths: list[int] = []
         self.default_returns: list[float] = []
         self.counts: list[Counts] = []
-        self.recording: Recording | None = None
+        self.kept = b""
+        """The recording, once the run is over."""
         self.times: dict[str, float] = {}
         self._crew: Crew | None = None
 
@@ -119,7 +122,7 @@ class WallRun:
                 place="clock = 'wall'",
                 hint=f"run it again on a machine with less to do, or with {PRIORITY}=10 where that is allowed",
             )
-        self.recording = recording
+        self.kept = recording.to_bytes()
         default = build(self._cell.interaction.default_policy)
         backs = Backs.of(self._policy.graph, self._cell.interaction, self._policy.start)
         for stretch in recording.stretches:
@@ -130,13 +133,14 @@ class WallRun:
 
     def state(self) -> dict[str, Any]:
         """What a run that is over has to say; of one under way nothing."""
-        return {"tally": self.tally.state(), **{name: getattr(self, name) for name in _KEPT}}
+        return {"tally": self.tally.state(), **{name: getattr(self, name) for name in _KEPT}, "kept": self.kept.hex()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Back to a state."""
         self.tally = Tally.restored(state["tally"])
         for name in _KEPT:
             setattr(self, name, type(getattr(self, name))(state.get(name, ())))
+        self.kept = bytes.fromhex(state.get("kept", ""))
 
 
 class WallEpisodes(Episodes):
@@ -148,6 +152,11 @@ class WallEpisodes(Episodes):
         """`policies` by seed."""
         self.runs = [WallRun(cell, spec, policy, seed) for seed, policy in policies.items()]
         super().__init__(cell, self.runs, graph_columns)  # type: ignore[arg-type]  # what Episodes asks of a loop
+
+    def outcomes(self) -> list[Outcome]:
+        """Also what really happened."""
+        found = zip(super().outcomes(), self.runs, strict=True)
+        return [dataclasses.replace(outcome, recording=run.kept) for outcome, run in found]
 
     def extras(self, run: int) -> dict[str, float]:
         """Also how late steps and processes were."""

@@ -21,11 +21,18 @@ from rtbench.realtime.parameters import Updates
 from rtbench.realtime.samples import samples_of
 
 FORMAT = 1
+FOLDER, SUFFIX = "timelines", ".parquet"
+"""Where the local state keeps recordings of runs, by run_id."""
 Ints = NDArray[np.int64]
 _ABOUT = ("processes", "holds", "tolerance_ns", "most_missed", "learns_first")
 _TIMELINE = ("process", "started_ns", "read_step", "finished_ns", "registered_ns", "random")
 _STEPS = ("rewards", "lateness_ns")
 INFERENCE_COLUMNS = ("version", "learning_ns", "late_start_ns", "late_end_ns")
+
+
+def recording_key(run_id: str) -> str:
+    """Where the recording of a run lies in the local state."""
+    return f"{FOLDER}/{run_id}{SUFFIX}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,6 +244,10 @@ class Recording:
 
     def save(self, path: Path | str) -> None:
         """Write a Parquet file: a row per stretch, a list column per array."""
+        files.write(Path(path), self.to_bytes(), kind="recording")
+
+    def to_bytes(self) -> bytes:
+        """What `save` writes."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -245,8 +256,8 @@ class Recording:
         updates = {f"update_{name}": value.tolist() for name, value in vars(self.updates).items()}
         table = pa.Table.from_pylist([{"format": FORMAT, **about, **row, **updates} for row in rows])
         buffer = io.BytesIO()
-        pq.write_table(table, buffer)
-        files.write(Path(path), buffer.getbuffer(), kind="recording")
+        pq.write_table(table, buffer, compression="zstd")
+        return buffer.getvalue()
 
     @classmethod
     def load(cls, path: Path | str) -> Recording:

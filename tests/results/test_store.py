@@ -28,6 +28,9 @@ def test_the_four_verbs(tmp_path: Path) -> None:
     assert store.read("rows/a.json") == b"3"
     with pytest.raises(KeyError):
         store.read("rows/c.json")
+    for _ in range(2):
+        store.remove("rows/a.json")
+    assert store.list("rows/") == ["rows/b.json"]
 
 
 def test_what_is_written_new_is_never_written_again(tmp_path: Path) -> None:

@@ -7,60 +7,35 @@ from typing import Any
 
 from rtbench.seeds import episode_seed
 
-from rtbench_gameboy.journal import COUNTED, Episode, trails
+from rtbench_gameboy.journal import Episode, trails
 
-PHASES = {"train": "train", "evaluate": "eval"}
-"""The phases whose episodes are told of, and what they are called in a row."""
 PER_CENT = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 COURSE = "gameboy/train_progress_at_"
-_BEYOND = 10_000
-_STANDING = ("level",)
-"""Counters that are a height, not a sum."""
 
 
 def achievements(seed: int, outcome: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of the run with this seed; a phase some of whose episodes another process played is left out."""
-    played = {episode.seed: episode for trail in trails for episode in _longest(trail.episodes)}
-    reach = _BEYOND + len(played) + int(outcome.get("episodes") or 0)
-    found: dict[str, float] = {}
-    for phase, called in PHASES.items():
-        numbers = {k: played[known] for k in range(reach) if (known := episode_seed(seed, phase, k)) in played}
-        episodes = [numbers[k] for k in sorted(numbers)]
-        if not episodes or max(numbers) != len(episodes) - 1:
-            continue
-        counters = [_with_progress(episode.counters) for episode in episodes]
-        for name in counters[0]:
-            values = [counted[name] for counted in counters]
-            total = max(values) if name in _STANDING else sum(values)
-            found[f"gameboy/{called}_{name}"] = total if called == "train" else sum(values) / len(values)
-        if called == "train" and len(episodes) == 1:
-            found |= _course(episodes[0])
-    return found | _whatever_was_played(found, outcome)
+    """The numbers of the run with this seed, beside what every row has."""
+    return _whatever_was_played(outcome) | _course_of_training(seed)
 
 
-def _whatever_was_played(found: Mapping[str, float], outcome: Mapping[str, Any]) -> dict[str, float]:
-    """Progress and return under one name for those who train and those who do not."""
-    told = {
-        "gameboy/episode_return": (outcome.get("train_return_mean"), outcome.get("eval_return_final")),
-        "gameboy/progress": (found.get("gameboy/train_progress"), found.get("gameboy/eval_progress")),
-    }
-    first = {name: next((value for value in values if value is not None), None) for name, values in told.items()}
-    return {name: float(value) for name, value in first.items() if value is not None}
+def _whatever_was_played(outcome: Mapping[str, Any]) -> dict[str, float]:
+    """Return and progress under one name for those who train (in all of it) and those who do not (per episode)."""
+    returned = (outcome.get("train_return_mean"), outcome.get("eval_return_final"))
+    found = {"gameboy/episode_return": next((value for value in returned if value is not None), None)}
+    progress = outcome.get("progress")
+    if progress is not None:
+        found["gameboy/progress"] = progress if outcome.get("updates") else progress / max(1, outcome["episodes"])
+    return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def _with_progress(counters: Mapping[str, float]) -> dict[str, float]:
-    """What counts in every game under one name, too."""
-    progress = [counters[name] for name in COUNTED if name in counters]
-    return {**counters, **({"progress": progress[0]} if progress else {})}
-
-
-def _longest(episodes: list[Episode]) -> list[Episode]:
-    """Of every reset the episode that went furthest: one that was continued begins again and is played up to there."""
-    found: dict[int | None, Episode] = {}
-    for episode in episodes:
-        if episode.seed not in found or episode.frames >= found[episode.seed].frames:
-            found[episode.seed] = episode
-    return list(found.values())
+def _course_of_training(seed: int) -> dict[str, float]:
+    """Where training is one episode, its course; one that was continued was played again up to there."""
+    first, second = (episode_seed(seed, "train", number) for number in (0, 1))
+    episodes = [episode for trail in trails for episode in trail.episodes]
+    played = [episode for episode in episodes if episode.seed == first]
+    if not played or any(episode.seed == second for episode in episodes):
+        return {}
+    return _course(max(played, key=lambda episode: episode.frames))
 
 
 def _course(episode: Episode) -> dict[str, float]:

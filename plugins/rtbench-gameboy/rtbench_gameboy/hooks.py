@@ -1,9 +1,9 @@
 """What the worlds of a run achieved, as further numbers of its row; and which saved states a machine has.
 
-Numbers are `gameboy/train_NAME`, summed over the training's episodes, `gameboy/eval_NAME`, the mean of an evaluation's
-episode; `progress` is what a game is about (won, caught, lines), and `gameboy/train_progress_at_P` what of it was there
-at P per cent of a training that is one episode. `gameboy/progress` and `gameboy/episode_return` are the training's, or
-the evaluation's where nothing is trained.
+What a world counts is in every row (`progress`, `non_idle_actions`, `rtbench/total_…`, `rtbench/eval_…`). Beside these
+are `gameboy/train_progress_at_P`, how much progress there was at P per cent of a training that is one episode, and
+under one name for those who train and those who do not `gameboy/episode_return` and `gameboy/progress`: in training, or
+of an evaluation's episode where nothing is trained.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class TetrisRules(Rules):
 
     def __init__(self, name: str) -> None:
         self.rom = cartridges.rom_of(name)
-        self._score, self._level, self._state = (CARTRIDGES[name].variables[key] for key in ("score", "level", "state"))
+        self._score, self._state = (CARTRIDGES[name].variables[key] for key in ("score", "state"))
 
     def begin(self, console: Console, rng: np.random.Generator) -> None:
         _forget_the_screen(console, self.rom)
@@ -43,13 +43,13 @@ class TetrisRules(Rules):
                 "the game does not begin at START and A", place=str(self.rom), hint="import the cartridge again"
             )
         self._points = console.read(self._score)
-        self._found = {"score": 0.0, "level": float(console.read(self._level))}
+        self._found = {"score": 0.0}
 
     def advance(self, console: Console) -> tuple[float, bool]:
         over = console.read(self._state) != 0
         points = console.read(self._score)
         gained, self._points = points - self._points, points
-        self._found = {"score": self._found["score"] + gained, "level": float(console.read(self._level))}
+        self._found = {"score": self._found["score"] + gained}
         return float(gained), over
 
     def progress(self) -> dict[str, float]:

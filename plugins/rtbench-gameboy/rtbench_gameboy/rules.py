@@ -56,7 +56,7 @@ class Rules(ABC):
 
     @abstractmethod
     def progress(self) -> dict[str, float]:
-        """What has been achieved since the episode began, by name."""
+        """What the game has counted since the episode began, by name."""
 
 
 @functools.cache
@@ -94,7 +94,7 @@ class FallingBlocksRules(_FreeGame):
 
     def _set_up(self, console: Console) -> None:
         console.write(FALLING_BLOCKS["start_level"], self._start_level)
-        self._score, self._found = 0, dict.fromkeys(("score", "lines", "level", "pieces"), 0.0)
+        self._score, self._found = 0, dict.fromkeys(("score", "lines", "pieces"), 0.0)
 
     def advance(self, console: Console) -> tuple[float, bool]:
         score = console.read(FALLING_BLOCKS["score"])

@@ -7,19 +7,23 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
+from rtbench.learners.tally import PROGRESS
 
 from rtbench_gameboy import journal
 from rtbench_gameboy.console import ACTIONS, Bytes, Console, mask
 from rtbench_gameboy.rules import Rules
 from rtbench_gameboy.screen import SIDE, grey
 
+ABOUT = ("won", "caught", "lines")
+"""The counters of which each game has one that it is about."""
 _MASKS = tuple(mask(button) for button in ACTIONS)
 
 
 class World(gymnasium.Env[Bytes, int]):
     """One game, one frame a step; `frames` newest screens in the channels, the newest last.
 
-    `info["rtbench_progress"]` counts since the episode began: what the game counts, and `non_idle_actions`.
+    `info["rtbench_progress"]` counts since the episode began: what the game counts, what of it the game is about as
+    `progress`, and `non_idle_actions`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 60}  # noqa: RUF012 - Gymnasium's own convention
@@ -52,9 +56,12 @@ class World(gymnasium.Env[Bytes, int]):
         return self._stack.copy(), reward, over, self._frames >= self._limit, self._info()
 
     def _info(self) -> dict[str, Any]:
-        progress = self._rules.progress() | {"non_idle_actions": float(self._non_idle)}
-        self._trail.note(self._frames, progress)
-        return {"rtbench_progress": progress}
+        counts = self._rules.progress() | {"non_idle_actions": float(self._non_idle)}
+        about = next((counts[name] for name in ABOUT if name in counts), None)
+        if about is not None:
+            counts["progress"] = about
+            self._trail.note(self._frames, about)
+        return {PROGRESS: counts}
 
     def render(self) -> Any:
         """The screen as RGB, every pixel three by three."""

@@ -330,5 +330,5 @@ def test_progress_is_in_the_information_of_a_step() -> None:
     for action in (NONE, LEFT, NONE, A):
         info = env.step(action)[4]
     assert info["rtbench_progress"]["non_idle_actions"] == 2
-    assert set(info["rtbench_progress"]) == {"score", "lines", "level", "pieces", "non_idle_actions"}
+    assert set(info["rtbench_progress"]) == {"score", "lines", "pieces", "progress", "non_idle_actions"}
     assert json.dumps(info)

@@ -268,7 +268,7 @@ def test_tetris_begins_after_idle_frames_with_start_and_a(folder: Path, monkeypa
     assert rule.advance(console) == (40.0, False)  # type: ignore[arg-type]
     console.numbers[state] = 1
     assert rule.advance(console) == (0.0, True)  # type: ignore[arg-type]
-    assert rule.progress() == {"score": 40.0, "level": 0.0}
+    assert rule.progress() == {"score": 40.0}
 
 
 def test_imported_encounters_replay_from_their_actions(folder: Path, red: Cartridge, states: States) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rtbench import plugins
+from rtbench.cell import Budget, Cell, Interaction, RunBatch
 from rtbench.errors import RtbenchError
+from rtbench.learners.warm_start import read
 from rtbench.seeds import episode_seed
 
 from rtbench_gameboy import hooks, journal, players
 from rtbench_gameboy.achievements import achievements, told
 from rtbench_gameboy.journal import Trail
-from rtbench_gameboy.recordings import Recording, record_player
+from rtbench_gameboy.recordings import Recording, export, record_player
 
 CELL = {"environment": {"name": "gameboy/encounters"}}
 
@@ -22,32 +25,24 @@ def nothing_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtbench_gameboy.achievements.trails", journal.trails)
 
 
-def played(trail: Trail, seed: int, course: list[tuple[int, float, float]], frames: int, **counters: float) -> None:
-    """An episode whose `won` rises as in `course`: frames, won, actions."""
+def played(trail: Trail, seed: int, course: list[tuple[int, float]], frames: int) -> None:
+    """An episode whose progress rises as in `course`: frames, progress."""
     trail.begin(seed)
-    for at, won, actions in course:
-        trail.note(at, {"won": won, "non_idle_actions": actions})
-    last = course[-1] if course else (0, 0.0, 0.0)
-    trail.note(frames, {"won": last[1], "non_idle_actions": last[2], **counters})
+    for at, progress in course:
+        trail.note(at, progress)
+    trail.note(frames, course[-1][1] if course else 0.0)
 
 
-def test_training_is_summed_and_evaluation_averaged() -> None:
-    train, evaluate = Trail(), Trail()
-    played(train, episode_seed(7, "train", 0), [(10, 1, 5), (20, 2, 9)], 100, lost=1)
-    played(train, episode_seed(7, "train", 1), [(10, 1, 4)], 100, lost=3)
-    for episode, won in enumerate((3, 5)):
-        played(evaluate, episode_seed(7, "evaluate", episode), [(1, won, 2)], 100, lost=0)
-    found = achievements(7, {"episodes": 2, "train_return_mean": 1.5, "eval_return_final": 9.0})
-    assert found["gameboy/train_won"] == found["gameboy/train_progress"] == found["gameboy/progress"] == 3
-    assert found["gameboy/train_lost"] == 4
-    assert found["gameboy/train_non_idle_actions"] == 13
-    assert found["gameboy/eval_won"] == 4
-    assert found["gameboy/episode_return"] == 1.5
-    assert not any("_at_" in name for name in found)  # training was two episodes
+def test_those_who_train_and_those_who_do_not_share_a_name() -> None:
+    trained = {"episodes": 2, "updates": 9, "train_return_mean": 1.5, "eval_return_final": 9.0, "progress": 6}
+    assert achievements(7, trained) == {"gameboy/episode_return": 1.5, "gameboy/progress": 6}
+    frozen = {"episodes": 2, "updates": 0, "train_return_mean": None, "eval_return_final": 9.0, "progress": 6}
+    assert achievements(7, frozen) == {"gameboy/episode_return": 9, "gameboy/progress": 3}
+    assert achievements(7, {"train_return_mean": None, "eval_return_final": None}) == {}
 
 
 def test_the_course_of_one_long_episode_is_told_at_every_tenth() -> None:
-    played(Trail(), episode_seed(0, "train", 0), [(100, 1, 5), (450, 2, 9), (1000, 3, 20)], 1000)
+    played(Trail(), episode_seed(0, "train", 0), [(100, 1), (450, 2), (1000, 3)], 1000)
     found = achievements(0, {})
     course = [found[f"gameboy/train_progress_at_{per_cent:03d}"] for per_cent in range(10, 101, 10)]
     assert course == [1, 1, 1, 1, 2, 2, 2, 2, 2, 3]
@@ -59,27 +54,57 @@ def test_the_course_of_one_long_episode_is_told_at_every_tenth() -> None:
     assert told([]) is None
 
 
-def test_episodes_of_another_run_or_played_elsewhere_are_not_counted() -> None:
-    played(Trail(), episode_seed(1, "train", 0), [(1, 9, 1)], 10)
+def test_a_course_is_of_one_episode_of_this_run() -> None:
+    played(Trail(), episode_seed(1, "train", 0), [(1, 9)], 10)
     assert achievements(0, {}) == {}
-    played(Trail(), episode_seed(0, "train", 3), [(1, 9, 1)], 10)  # 0 to 2 were in a process that was killed
-    assert achievements(0, {}) == {}
+    played(Trail(), episode_seed(1, "train", 1), [(1, 9)], 10)
+    assert achievements(1, {}) == {}
 
 
 def test_an_episode_that_was_continued_counts_once() -> None:
     trail = Trail()
-    played(trail, episode_seed(0, "train", 0), [(5, 1, 1)], 10)
-    played(trail, episode_seed(0, "train", 0), [(5, 1, 1), (15, 2, 1)], 20)
-    assert achievements(0, {})["gameboy/train_won"] == 2
+    played(trail, episode_seed(0, "train", 0), [(5, 1)], 10)
+    played(trail, episode_seed(0, "train", 0), [(5, 1), (15, 2)], 20)
+    assert achievements(0, {})["gameboy/train_progress_at_100"] == 2
 
 
 def test_hooks_speak_of_our_environments_only() -> None:
-    played(Trail(), episode_seed(5, "evaluate", 0), [(1, 2, 1)], 10)
     hooks.rtbench_run_started("run", 5)
-    assert hooks.rtbench_columns("run", CELL, {"episodes": 1})["gameboy/eval_won"] == 2
-    assert hooks.rtbench_columns("run", {"environment": {"name": "atari"}}, {"episodes": 1}) == {}
+    outcome = {"episodes": 1, "updates": 0, "progress": 2}
+    assert hooks.rtbench_columns("run", CELL, outcome) == {"gameboy/progress": 2}
+    assert hooks.rtbench_columns("run", {"environment": {"name": "atari"}}, outcome) == {}
     assert hooks.rtbench_columns("run", CELL, {}) == {}
-    assert hooks.rtbench_columns("another", CELL, {"episodes": 1}) == {}
+    assert hooks.rtbench_columns("another", CELL, outcome) == {}
+
+
+def test_a_policy_that_never_learns_has_its_progress_in_the_row() -> None:
+    """A whole run of the scripted player: what its worlds counted is in the row's columns and further numbers."""
+    cell = Cell(
+        plugins.use("environments", "gameboy/encounters", {"max_frames": 700}),
+        plugins.use("architectures", "whole"),
+        Interaction(plugins.use("schedulers", "one-process"), "instant", 0.0, plugins.use("default_policies", "noop")),
+        plugins.use("learners", "frozen", {"policy": "python:rtbench_gameboy.players:battles"}),
+        plugins.use("backends", "numpy"),
+        Budget(1, "env_steps", 1, 0, 2),
+    )
+    program = plugins.build(cell.learner).make(RunBatch(cell, (0,)))
+    while not program.done:
+        program.advance()
+    (outcome,) = program.outcomes()
+    assert outcome.columns["progress"] == outcome.extras["rtbench/total_won"] == 2 * outcome.extras["rtbench/eval_won"]
+    assert outcome.extras["rtbench/eval_progress"] == outcome.extras["rtbench/eval_won"] >= 0.5
+    assert 0 < outcome.columns["non_idle_actions"] < outcome.columns["env_steps"] == 1400
+
+
+def test_recordings_become_transitions_that_dqn_takes(tmp_path: Path) -> None:
+    recordings = [record_player("battles", seed, frames) for seed, frames in ((3, 120), (4, 90))]
+    path = tmp_path / "file.npz"
+    assert export(recordings, path) == sum(recording.non_idle for recording in recordings)
+    found = read(path, plugins.build(plugins.use("environments", "gameboy/encounters")).spec())
+    assert [len(steps) for steps in found.episodes] == [120, 90]
+    assert found.actions.argmax(1).tolist() == [*recordings[0].actions, *recordings[1].actions]
+    assert found.decided.tolist() == [action != 0 for recording in recordings for action in recording.actions]
+    assert (found.dones[119], found.dones[-1], found.dones.sum()) == (2, 2, 4)
 
 
 @pytest.mark.parametrize("player", ["falling_blocks", "battles", "catching"])

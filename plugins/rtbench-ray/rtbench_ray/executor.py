@@ -24,9 +24,7 @@ class Params:
     memory_gib: float = param(0.0, unit="GiB", doc="memory that a job reserves; 0 = none")
     resources: str = param("", doc="resources of your own that a job reserves: big=1,rack=0.5")
     losses: int = param(10, unit="losses", doc="how often a job is sent again after its node or process was lost")
-    jobs: int = param(
-        0, unit="tasks", doc="handed to the cluster at a time; 0 = all: it starts what it has room for"
-    )
+    jobs: int = param(0, unit="tasks", doc="handed to the cluster at a time; 0 = all: it starts what it has room for")
     threads: int = param(1, unit="threads", doc="threads of arithmetic per process")
     retries: int = param(1, unit="attempts", doc="further attempts after a failure, of all runners together")
     wait: bool = param(True, doc="wait for runs that other runners work on, and take over those of dead ones")

@@ -47,7 +47,7 @@ def test_time_limit_checkpoints_requeues_and_continues(made, log, uninterrupted)
     log.typed("rtbench", "status", path, "--state", state)
     eventually(lambda: rows(state), LONG_S)
     log.typed("squeue", "--array")
-    eventually(lambda: done(path, state) == 1, LONG_S)
+    eventually(lambda: done(state) == 1, LONG_S)
     log.typed("rtbench", "status", path, "--state", state)
     log.say(logs(state))
     row = only(state)
@@ -60,17 +60,17 @@ def test_time_limit_checkpoints_requeues_and_continues(made, log, uninterrupted)
 def test_killed_by_its_time_limit_is_gone_and_continues_when_submitted_again(made, log, uninterrupted):
     """Its processes are stopped, so that they cannot answer the signal; SLURM kills them when the time is up."""
     path, state = made
-    log.typed("rtbench", "run", path, "--state", state, *ON_SLURM, "--time", "1min", "--stop-before", "20s")
+    log.typed("rtbench", "run", path, "--state", state, *ON_SLURM, "--time", "2min", "--stop-before", "20s")
     eventually(lambda: checkpoints(state), LONG_S)
     running = eventually(lambda: status(path, state)["running"], LONG_S)
     worker = running[0]["pid"]
     for pid in (runner_of(worker), worker):
         os.kill(pid, signal.SIGSTOP)
     eventually(lambda: places(path, state) == ["gone"], LONG_S)
-    assert not rows(state)
+    assert not done(state)
     log.typed("rtbench", "status", path, "--state", state)
     log.typed("rtbench", "run", path, "--state", state, *ON_SLURM, "--time", "10min")
-    eventually(lambda: done(path, state) == 1, LONG_S)
+    eventually(lambda: done(state) == 1, LONG_S)
     log.say(logs(state))
     assert "continues at" in logs(state)
     assert outcome_difference(only(state), uninterrupted) == []
@@ -87,7 +87,7 @@ def test_cancelled_is_interrupted_and_continues_when_submitted_again(made, log, 
     assert only(state)["status"] == "interrupted"
     log.typed("rtbench", "status", path, "--state", state)
     log.typed("rtbench", "run", path, "--state", state, *ON_SLURM, "--time", "10min")
-    eventually(lambda: done(path, state) == 1, LONG_S)
+    eventually(lambda: done(state) == 1, LONG_S)
     assert outcome_difference(only(state), uninterrupted) == []
     log.say("outcome columns that differ from a local run: none")
 
@@ -102,7 +102,7 @@ def test_drained_node_keeps_runs_queued_and_nothing_is_submitted_twice(made, log
     assert places(path, state) == ["queued"]
     assert "in the queue already" in log.typed("rtbench", "run", path, "--state", state, *ON_SLURM)
     log.typed(*update, "State=RESUME")
-    eventually(lambda: done(path, state) == 1, LONG_S)
+    eventually(lambda: done(state) == 1, LONG_S)
     log.typed("rtbench", "status", path, "--state", state)
 
 

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class Params:
     """What a task of an array asks the cluster for, and how runs are laid into tasks."""
 
-    jobs: int = param(0, unit="processes", doc="at a time in a task of an array; 0 = one")
+    jobs: int = param(0, unit="processes", doc="processes at a time in a task of an array; 0 = one")
     threads: int = param(1, unit="threads", doc="threads of arithmetic per process")
     retries: int = param(1, unit="attempts", doc="further attempts after a failure, of all runners together")
     wait: bool = param(True, doc="in a task, wait for runs that other runners work on")
-    jobs_per_task: int = param(0, unit="processes", doc="that a task does in all; 0 = as many as it does at a time")
-    array_parallelism: int = param(256, unit="tasks", doc="of an array that may run at a time")
-    array_size: int = param(1000, unit="tasks", doc="in an array; the cluster's MaxArraySize is the limit")
+    jobs_per_task: int = param(0, unit="processes", doc="processes that a task does in all; 0 = as many as at a time")
+    array_parallelism: int = param(256, unit="tasks", doc="tasks of an array that may run at a time")
+    array_size: int = param(1000, unit="tasks", doc="tasks in an array; the cluster's MaxArraySize is the limit")
     partition: str = param("", doc="partition; empty = the cluster's default")
     account: str = param("", doc="account that is charged")
     qos: str = param("", doc="quality of service")
@@ -33,16 +33,16 @@ class Params:
         "4h", unit="duration", doc="a task's time limit in whole minutes, e.g. 30min; it continues after it"
     )
     stop_before: str = param("90s", unit="duration", doc="how long before the limit it is asked to checkpoint")
-    requeues: int = param(100, unit="times", doc="that a task may continue after its time limit")
-    gpus: int = param(0, unit="GPUs", doc="per task")
-    memory: str = param("", doc="per task, as sbatch --mem takes it, e.g. 8G")
+    requeues: int = param(100, unit="times", doc="how often a task may continue after its time limit")
+    gpus: int = param(0, unit="GPUs", doc="GPUs per task")
+    memory: str = param("", doc="of a task, as sbatch --mem takes it, e.g. 8G")
     exclusive: bool = param(False, doc="no other job on the node; runs on the wall clock have it always")
     setup: str = param("", doc="a line of shell before the task, e.g. module load gcc")
     sbatch: str = param("", doc="further options of sbatch: reservation=mine,nice=100")
     python: str = param("", doc="the Python on the nodes; empty = the one of this process, at the same path")
     folder: str = param("", doc="where tasks and their logs lie, on a file system of all nodes; empty = STATE/slurm")
     follow: bool = param(False, doc="stay, and tell of runs, until the queue has none of them any more")
-    poll_s: float = param(10.0, unit="s", doc="between two questions to the queue while following")
+    poll_s: float = param(10.0, unit="s", doc="pause between two questions to the queue while following")
 
 
 class Slurm(Executor):

@@ -40,7 +40,7 @@ def test_submits_and_returns(tmp_path, fake):
     assert "3 run(s) are in the queue already" in rtbench("run", path, "--state", state, *ON_SLURM)
     assert len(list((fake / "asked").iterdir())) == 1
     (fake / "drained").unlink()
-    assert eventually(lambda: done(path, state) == 3)
+    assert eventually(lambda: done(state) == 3)
     assert eventually(lambda: not places(path, state))
 
 
@@ -51,7 +51,7 @@ def test_time_limit_checkpoints_and_requeues_until_it_is_done(tmp_path, fake, un
         eventually(lambda: checkpoints(state, since=since(state)))
         (fake / "1.near").touch()
         eventually(lambda stops=stops: rows(state) and only(state)["attempt"] == stops)
-    assert eventually(lambda: done(path, state)) == 1
+    assert eventually(lambda: done(state)) == 1
     row = only(state)
     assert row["attempt"] == 3
     assert outcome_difference(row, uninterrupted) == []
@@ -68,7 +68,7 @@ def test_cancelled_is_interrupted_and_continues_when_submitted_again(tmp_path, f
     assert only(state)["status"] == "interrupted"
     assert "rtbench run" in rtbench("status", path, "--state", state)
     rtbench("run", path, "--state", state, *ON_SLURM)
-    assert eventually(lambda: done(path, state)) == 1
+    assert eventually(lambda: done(state)) == 1
     assert outcome_difference(only(state), uninterrupted) == []
 
 
@@ -81,7 +81,7 @@ def test_vanished_without_a_word_is_gone_and_continues_when_submitted_again(tmp_
     os.kill(runner_of(told["running"][0]["pid"]), signal.SIGKILL)
     assert eventually(lambda: places(path, state) == ["gone"])
     rtbench("run", path, "--state", state, *ON_SLURM, "--follow", "--poll-s", 0.2)
-    assert done(path, state) == 1
+    assert done(state) == 1
     assert outcome_difference(only(state), uninterrupted) == []
 
 
