@@ -86,6 +86,10 @@ class Layer:
     pool: Convolution | None = None
     residual: bool = False
 
+    def __post_init__(self) -> None:
+        if self.op == "lstm" and self.dropout:
+            raise ValueError(f"layer {self.name}: an LSTM with dropout would lose the cell it is to remember")
+
     @property
     def weighted(self) -> tuple[Term, ...]:
         """The blocks that weights are multiplied with: all, but for what is added as it is."""

@@ -154,7 +154,12 @@ class PolicyShape:
 
 
 class Environment(Part, ABC):
-    """An environment family; `make` gives a Gymnasium environment whose episodes are reset with explicit seeds."""
+    """An environment family; `make` gives a Gymnasium environment whose episodes are reset with explicit seeds.
+
+    A world may say at every step what it has counted since its reset: `info["rtbench_progress"]`, numbers by name.
+    `progress` (what it is about) and `non_idle_actions` become columns of rows, others further numbers
+    `rtbench/total_NAME`, all summed over training; `rtbench/eval_NAME` is the mean of the final evaluation's episodes.
+    """
 
     kind = "environments"
     actions: ClassVar[Literal["", "continuous", "discrete"]] = ""

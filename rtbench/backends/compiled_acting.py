@@ -79,7 +79,9 @@ def _compile(layout: Layout, example: list[Tensor]) -> Any:
         except Exception as error:  # torch has many names for a compiler that fails
             said = str(error).strip().partition("\n")[0] or type(error).__name__
             raise RtbenchError(
-                f"TorchInductor cannot compile this: {said}", place="backend compiled", hint="CXX names another compiler"
+                f"TorchInductor cannot compile this: {said}",
+                place="backend compiled",
+                hint="CXX names another compiler",
             ) from error
 
 

@@ -41,7 +41,9 @@ class EagerArithmetic:
             value = torch.addmm(bias, inputs, weight)
             return value.relu_() if layer.activation == "relu" else value
         if layer.op == "conv":
-            return convolved(layer, [block.unsqueeze(0) for block in blocks], weight.unsqueeze(0), bias.view(1, 1, -1))[0]
+            return convolved(layer, [block.unsqueeze(0) for block in blocks], weight.unsqueeze(0), bias.view(1, 1, -1))[
+                0
+            ]
         state, width = blocks[-1], layer.width
         inputs = torch.cat([*blocks[:-1], state[:, :width]], 1)
         return lstm_value(torch.addmm(bias, inputs, weight), state[:, width:])

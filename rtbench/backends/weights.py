@@ -45,4 +45,6 @@ class Weights:
 
 def _same(now: tuple[Array, Array], taken: tuple[Array, Array]) -> bool:
     """Bit by bit: what is no number equals itself, and −0 is not 0."""
-    return all(np.array_equal(one.view(np.uint32), other.view(np.uint32)) for one, other in zip(now, taken, strict=True))
+    return all(
+        np.array_equal(one.view(np.uint32), other.view(np.uint32)) for one, other in zip(now, taken, strict=True)
+    )

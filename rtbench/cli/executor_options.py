@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import itertools
 import json
 import types
 from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ def _grown(command: Command, arguments: Sequence[str]) -> Command:
 
 def _named(arguments: Sequence[str]) -> str | None:
     """The value of the option, as it stands among the arguments."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in itertools.pairwise([*arguments, ""]):
         if argument == OPTION:
             return following
         if argument.startswith(f"{OPTION}="):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KINDS = ("timeline", "timelines")
 SHORTEST_PREFIX, _SHOWN = 4, 8
 MOST_STEPS, _SETTLED_STEPS = 2_000, 240
+_TITLE = ("environment", "learner", "scheduler")
 _LINES = 40
 """Of the inferences, those that the terminal shows."""
 
@@ -64,7 +65,7 @@ def describe_timeline(
     else:
         shown = _computed(cell, len(graph.layers), spec.step_s, row["seed"], first, steps)
     backs = Backs.of(graph, cell.interaction, "zero")
-    title = f"{row['environment_label'] or row['environment_name']} · {cell.interaction.scheduler.title} · {run[:12]}"
+    title = " · ".join([*(row[f"{axis}_label"] or row[f"{axis}_name"] for axis in _TITLE), row["run_id"][:12]])
     lags = (1 + backs.newest, 1 + backs.oldest)
     if svg is not None:
         drawn = timeline_svg(
@@ -170,7 +171,7 @@ def _inferences(shown: Shown) -> list[dict[str, Any]]:
                 "read_step": int(whole.read_step[number]),
                 "started_ns": started,
                 "finished_ns": finished,
-                "apply_step": applied if applied < whole.steps else None,
+                "apply_step": applied if applied < whole.steps and not whole.dropped[number] else None,
                 "version": int(shown.learnt.version[number]) if shown.learnt else None,
             }
         )

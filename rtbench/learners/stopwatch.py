@@ -72,7 +72,9 @@ class Stopwatch(Learner):
         if cell.budget.unit != "ticks" or cell.budget.steps < FEWEST_TICKS or cell.budget.steps % p["rounds"]:
             return f"learner stopwatch needs a budget of at least {FEWEST_TICKS} ticks that divides into its rounds"
         if p["threads"] < 1 or p["threads"] > MOST_THREADS or p["batch"] < 1 or p["warmup"] < 1 or p["rounds"] < 1:
-            return f"learner stopwatch: threads, batch, warmup and rounds are at least 1, threads at most {MOST_THREADS}"
+            return (
+                f"learner stopwatch: threads, batch, warmup and rounds are at least 1, threads at most {MOST_THREADS}"
+            )
         if reason := one_thread(cell.backend, p["threads"]):
             return reason
         own = cell.backend.params.get("threads", p["threads"])

@@ -1,7 +1,8 @@
 """Which rows belong to a suite, and which line of its leaderboard each belongs to.
 
-A row belongs if its cell is one of the suite's under any profile, or if the suite ran it with another budget. The suite
-file gives labels and expected cells. Where a part it names is not installed, the rows' own labels stand in.
+A row belongs if its cell is one of the suite's under any profile, to each of those that ask for it (`_shown` says which
+of them have a block), or if the suite ran it with another budget. The suite file gives labels and expected cells. Where
+a part it names is not installed, the rows' own labels stand in.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,22 +94,22 @@ def group(suite: Suite, chosen: Iterable[Mapping[str, Any]]) -> Grouped:
     """The suite's rows by line, of rows that `choose` answered, with the cells of every profile that has a row."""
     chosen = list(chosen)
     expected = _expected(suite, {row["budget_json"] for row in chosen})
-    known = {cell.cell_id: (profile, cell) for profile, cells in reversed(expected.items()) for cell in cells}
+    asking = _asking(expected, chosen)
+    shown = _shown(expected, asking)
     shapes = _Shapes(suite)
     lines: Lines = {}
     started: dict[str, set[str]] = {}
     superseded = 0
     placed: dict[tuple[str, ...], CellRows] = {}  # what is worked out for a cell holds for all its seeds
-    for row in chosen:
-        profile, cell = known.get(row["cell_id"], (NO_PROFILE, None))
-        if cell is None:
-            if row["suite"] != suite.name:
-                continue
-        elif row["seed"] not in cell.seeds:
-            continue  # the suite enumerates its seeds; others are not picked from
+    found: Iterator[tuple[Mapping[str, Any], str, SuiteCell | None]] = (
+        (row, profile, cell) for row, places in asking for profile, cell in places if profile in shown
+    )
+    for row, profile, cell in found:
+        if cell is None and row["suite"] != suite.name:
+            continue
         machine = _machine(row)
         labels = () if cell else tuple(row[f"{axis}_label"] for axis in LABELLED)
-        place = (row["cell_id"], row["budget_json"], row["clock"], machine, *labels)
+        place = (profile, row["cell_id"], row["budget_json"], row["clock"], machine, *labels)
         if place not in placed:
             if cell is None:
                 data = cell_data(row)
@@ -129,6 +130,54 @@ def group(suite: Suite, chosen: Iterable[Mapping[str, Any]]) -> Grouped:
         for cell in cells if profile in started else ():
             _expect(suite, lines, profile, cell, started[profile])
     return Grouped(lines, superseded)
+
+
+_Asking = list[tuple[Mapping[str, Any], list[tuple[str, SuiteCell | None]]]]
+"""Rows, each with the profiles that ask for it and their cell; `NO_PROFILE` and no cell where none knows the cell."""
+
+
+def _asking(expected: Mapping[str, list[SuiteCell]], chosen: Iterable[Mapping[str, Any]]) -> _Asking:
+    """Of a cell that is known only the seeds that a profile enumerates are taken: others are not picked from."""
+    known: dict[str, list[tuple[str, SuiteCell]]] = {}
+    for profile, cells in expected.items():
+        for cell in cells:
+            known.setdefault(cell.cell_id, []).append((profile, cell))
+    out: _Asking = []
+    for row in chosen:
+        places = known.get(row["cell_id"])
+        if places is None:
+            out.append((row, [(NO_PROFILE, None)]))
+        else:
+            out.append((row, [(profile, cell) for profile, cell in places if row["seed"] in cell.seeds]))
+    return out
+
+
+def _shown(expected: Mapping[str, list[SuiteCell]], asking: _Asking) -> set[str]:
+    """The profiles that are shown, whatever their order in the file.
+
+    Of those that have the very same rows, the one that asks for the fewest runs. One whose rows another has, and more, is
+    left out if it lacks runs or the other lacks none: so a profile that is there as a whole is shown beside a larger one
+    that is not, and nobody is told of missing runs of a profile that nobody began.
+    """
+    rows: dict[str, set[tuple[str, int]]] = {}
+    for row, places in asking:
+        for profile, _ in places:
+            rows.setdefault(profile, set()).add((row["cell_id"], row["seed"]))
+    asked = {
+        profile: {(cell.cell_id, seed) for cell in cells if not cell.excluded for seed in cell.seeds}
+        for profile, cells in expected.items()
+    }
+    rank = {profile: (len(runs), number) for number, (profile, runs) in enumerate(asked.items())}
+
+    def hidden(one: str, other: str) -> bool:
+        if rows[one] == rows[other]:
+            return rank[other] < rank[one]
+        return rows[one] < rows[other] and (other in whole or one not in whole)
+
+    whole = {profile for profile, found in rows.items() if asked.get(profile, found) <= found}
+    ours = [profile for profile in rows if profile != NO_PROFILE]
+    kept = {one for one in ours if not any(hidden(one, other) for other in ours)}
+    return kept | {NO_PROFILE}
 
 
 class _Shapes:

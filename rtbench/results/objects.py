@@ -45,7 +45,10 @@ _OURS = (TypeError, ValueError, LookupError, AttributeError, AssertionError)
 
 
 class ObjectStore:
-    """Named bytes in a bucket. Safe between any machines that reach it."""
+    """Named bytes in a bucket. Safe between any machines that reach it, and between threads."""
+
+    together = 16
+    """Readings that are worth asking for at once: every one waits for the network."""
 
     def __init__(
         self,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from rtbench.errors import InvalidResults
 from rtbench.files import Refused
@@ -14,6 +16,7 @@ from rtbench.results.schema import Row, normal_row
 from rtbench.results.store import Store
 
 FOLDER = "rows/"
+T = TypeVar("T")
 _KEY = re.compile(r"rows/([0-9a-f]{64})\.([1-9][0-9]{0,8})\.json")
 
 
@@ -84,10 +87,41 @@ class RowStore:
             elif wanted is None or wanted(found[1]):
                 attempts.setdefault(found[1], []).append(int(found[2]))
         same: dict[Any, Any] = {}
-        for run_id, numbers in attempts.items():
+        together = max(1, getattr(self.store, "together", 1))
+        for some in _batches(attempts.items(), 16 * together):
+            numbered = ((run_id, [max(numbers)] if newest else numbers) for run_id, numbers in some)
+            known = self._known([_key(run_id, number) for run_id, numbers in numbered for number in numbers], together)
+            yield from self._rows(some, known, problems, columns, same, newest=newest)
+
+    def _known(self, keys: Sequence[str], together: int) -> dict[str, bytes]:
+        """What can be read of some keys, so many at a time; none of it where a store answers at once."""
+        if together == 1 or len(keys) < 2:
+            return {}
+
+        def read(key: str) -> tuple[str, bytes] | None:
+            try:
+                return key, self.store.read(key)
+            except (Refused, KeyError):  # told of when its turn comes
+                return None
+
+        with ThreadPoolExecutor(together) as readers:
+            return dict(found for found in readers.map(read, keys) if found)
+
+    def _rows(
+        self,
+        attempts: Iterable[tuple[str, list[int]]],
+        known: Mapping[str, bytes],
+        problems: list[str],
+        columns: Sequence[str] | None,
+        same: dict[Any, Any],
+        *,
+        newest: bool,
+    ) -> Iterator[Row]:
+        for run_id, numbers in attempts:
             for number in sorted(numbers, reverse=newest):
+                key = _key(run_id, number)
                 try:
-                    row = self._read(_key(run_id, number))
+                    row = self._read(key, known.get(key))
                 except (InvalidResults, Refused, KeyError) as error:
                     problems.append(f"{_key(run_id, number)}: {getattr(error, 'message', error)}")
                     continue
@@ -108,11 +142,11 @@ class RowStore:
         """The newest attempt of every run, by run_id."""
         return {row["run_id"]: row for row in self.scan(newest=True).rows}
 
-    def _read(self, key: str) -> Row:
+    def _read(self, key: str, value: bytes | None = None) -> Row:
         from pydantic_core import from_json  # twice as fast as the standard library's, which counts for thousands
 
         try:
-            data = from_json(self.store.read(key))
+            data = from_json(self.store.read(key) if value is None else value)
         except ValueError as error:
             raise InvalidResults(f"not JSON ({error})", place=key) from None
         if not isinstance(data, dict):
@@ -125,6 +159,12 @@ class RowStore:
 
 def _key(run_id: str, attempt: int) -> str:
     return f"{FOLDER}{run_id}.{attempt}.json"
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
 
 
 def _kept(row: Row, columns: Sequence[str], same: dict[Any, Any]) -> Row:

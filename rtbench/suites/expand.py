@@ -112,7 +112,10 @@ def _found(suite: Suite, classes: Classes) -> list[_Found]:
 
 
 def _both(one: SuiteCell, other: SuiteCell) -> SuiteCell:
-    """A cell that is asked for twice, under the first one's labels: the seeds of both."""
+    """A cell that is asked for twice, under the first one's labels: the seeds of those that do not exclude it."""
+    if bool(one.excluded) != bool(other.excluded):
+        kept = other if one.excluded else one
+        return dataclasses.replace(one, seeds=kept.seeds, excluded=None, published=one.published or other.published)
     seeds = one.seeds if set(other.seeds) <= set(one.seeds) else tuple(sorted({*one.seeds, *other.seeds}))
     return dataclasses.replace(one, seeds=seeds, published=one.published or other.published)
 

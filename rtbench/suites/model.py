@@ -197,9 +197,14 @@ def _includes(document: SuiteDocument, within: tuple[Path, ...], path: Path, tex
     """The suites that this one includes, as `find_suite` takes them; SuiteError if one of them includes this one."""
     found = []
     for number, name in enumerate(document.suite.includes):
-        inner = str(path.parent / name) if name.endswith(".toml") else name
-        if find_suite(inner).resolve() in within:
-            raise SuiteError(f"suite {name!r} would include itself", place=place(path, text, _included(number)))
+        inner, where = str(path.parent / name) if name.endswith(".toml") else name, place(path, text, _included(number))
+        try:
+            file = find_suite(inner)
+        except SuiteError as error:
+            there = f"{error.message}: {inner}" if name.endswith(".toml") else error.message
+            raise SuiteError(there, place=where, given=name, allowed=error.allowed, hint=error.hint) from None
+        if file.resolve() in within:
+            raise SuiteError(f"suite {name!r} would include itself", place=where)
         found.append(inner)
     return found
 
@@ -214,7 +219,8 @@ def _profiles(document: SuiteDocument, within: tuple[Path, ...], path: Path, tex
     shared: tuple[str, ...] | None = None
     for inner in _includes(document, within, path, text):
         file = find_suite(inner)
-        theirs = _profiles(read_document(file)[0], (*within, file.resolve()), file, "")
+        theirs_document, theirs_text = read_document(file)
+        theirs = _profiles(theirs_document, (*within, file.resolve()), file, theirs_text)
         shared = theirs if shared is None else tuple(name for name in shared if name in theirs)
     if shared is None:
         return own
@@ -237,6 +243,15 @@ def _own_budget(document: SuiteDocument, profile: ProfileTable, name: str, path:
         for table in ("budget", "seeds"):
             if getattr(document, table) is None:
                 raise SuiteError(f"missing key {table!r}", place=place(path, text, ()), hint="cells of its own need it")
+    else:
+        for table in ("budget", "seeds"):
+            if getattr(document, table) is not None:
+                raise SuiteError(
+                    f"[{table}] is for cells of the suite's own, and all of these come from suites that it includes",
+                    place=place(path, text, (table,)),
+                    given=table,
+                    hint="each suite that is included has its own",
+                )
     if document.budget:
         return _budget(document.budget, profile, path, text)
     idle = sorted(set(profile.model_fields_set) - {"only"})

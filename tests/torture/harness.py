@@ -182,8 +182,8 @@ class Torture:
                     killed += 1
                     target = kill(process, rng)
                     self.told.counts[f"kills of {target}"] += 1
-                    at, total = progress(state), self.case.units
-                    self.told.line(f"  {self.case.name}: kill of {target}, newest checkpoint at {at} of {total} {self.case.unit}")
+                    at = f"{progress(state)} of {self.case.units} {self.case.unit}"
+                    self.told.line(f"  {self.case.name}: kill of {target}, newest checkpoint at {at}")
                 if self._done(process):
                     return killed
         raise AssertionError(f"{self.case.name}: not done after {MOST_COMMANDS} commands")

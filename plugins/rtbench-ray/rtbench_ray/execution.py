@@ -129,6 +129,8 @@ class RayExecution:
                 self._lost(sent, result)
 
     def _ended(self, sent: Sent, result: Ended) -> None:
+        if result.refused and self._stopping:  # of many nodes that refuse one was told of
+            return
         if result.refused:
             raise RtbenchError(f"{result.node}: {result.refused}", place=PLACE, hint=result.hint)
         early = result.stopped and not self._stopping  # its node went away in order; others go on from the checkpoint
@@ -208,9 +210,11 @@ class RayExecution:
         """Cancel all tasks; those that run checkpoint, write their rows and come back."""
         self._cluster.cancel(list(self._flying))
         until = time.monotonic() + STOP_S
-        while self._flying and time.monotonic() < until:
-            self._turn(TURN_S / 4)
-        self._cluster.cancel(list(self._flying), force=True)
+        try:
+            while self._flying and time.monotonic() < until:
+                self._turn(TURN_S / 4)
+        finally:
+            self._cluster.cancel(list(self._flying), force=True)
 
     def _stopped(self, sent: Sent) -> None:
         """Tell what the state has of a job that was stopped; of one that had not begun there is nothing."""

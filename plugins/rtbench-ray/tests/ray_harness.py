@@ -32,8 +32,8 @@ retries = 0
 base = 0
 count = {seeds}
 [axes]
-environment = [{{ use = "clock", steps = 40 }}]
-architecture = [{{ use = "mlp", layers = 2, width = 16 }}]
+environment = [{{ {environment} }}]
+architecture = [{{ use = "mlp", layers = 2, width = 16, label = "net" }}]
 interaction = [{{ execution = "pipelined", delta = 1 }}]
 learner = [{{ {learner} }}]
 [leaderboard]
@@ -43,13 +43,16 @@ group_by = ["architecture"]
 """
 
 
-COUNTING = 'use = "acme/counting"'
-SAC = 'use = "sac", learning_starts = 50, batch_size = 16, critic_width = 16'
+COUNTING = {"environment": 'use = "clock", steps = 40', "learner": 'use = "acme/counting", label = "counting"'}
+SAC = {
+    "environment": 'use = "mujoco", id = "Hopper-v4"',
+    "learner": 'use = "sac", label = "SAC", learning_starts = 50, batch_size = 16, critic_width = 16',
+}
 
 
-def suite(folder, *, steps=600, seeds=1, learner=COUNTING):
+def suite(folder, *, steps=600, seeds=1, trained=COUNTING):
     path = Path(folder) / "tiny.toml"
-    path.write_text(SUITE.format(steps=steps, seeds=seeds, learner=learner))
+    path.write_text(SUITE.format(steps=steps, seeds=seeds, **trained))
     return path
 
 
@@ -129,3 +132,10 @@ def processes_with(variable):
             if variable.encode() in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
     return found
+
+
+def arguments_of(pid):
+    """Its command line; nothing if it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""

@@ -1,17 +1,21 @@
 """The pieces by hand: what a job reserves, how many fit, what a node refuses, when a lease counts as free."""
 
 import json
+import socket
 
 import pytest
-from rtbench_ray import task as tasks
-from rtbench_ray.cluster import GIB, Cluster, _room, _wanted
-from rtbench_ray.executor import Params
-from rtbench_ray.task import Task, carry_out
-from rtbench_ray.watch import Watch
-
 from rtbench.errors import RtbenchError
+from rtbench.executors.jobs import Job
 from rtbench.executors.leases import Holder, Leases
 from rtbench.results.store import FolderStore
+from rtbench.suites.identity import run_ids
+from rtbench.testing import samples
+
+from rtbench_ray import task as tasks
+from rtbench_ray.cluster import GIB, Cluster, _room, _wanted
+from rtbench_ray.executor import Params, Ray
+from rtbench_ray.task import Task, carry_out
+from rtbench_ray.watch import Watch
 
 ELSEWHERE = Holder("other", "another-host", "another-boot", 1, "1")
 
@@ -92,6 +96,20 @@ def test_a_node_that_has_another_state_refuses(tmp_path, monkeypatch):
     ended = carry_out(task(tmp_path / "not-mounted", version=rtbench.__version__))
     assert "is another one there" in ended.refused
     assert not (tmp_path / "not-mounted").exists()
+
+
+def test_a_refusal_ends_the_command_and_names_the_node(tmp_path, monkeypatch):
+    """The runner here says it is of another version than its nodes."""
+    import rtbench
+
+    cell, events = samples.cell(), []
+    job = Job(cell, (1,), tuple(run_ids(cell, (1,))), (1,), "refused", 1, 60.0)
+    monkeypatch.setattr(rtbench, "__version__", "0")
+    with pytest.raises(RtbenchError, match=f"^{socket.gethostname()}: it has rtbench") as caught:
+        Ray(Params(address="local")).make(tmp_path, events.append).run([job])
+    assert caught.value.hint == "install the same versions on every node"
+    assert events == []
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_lease_is_free_when_it_has_been_silent_for_its_length(tmp_path):

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from ray_harness import (
+    arguments_of,
     checkpoints,
     command,
     eventually,
@@ -55,6 +56,22 @@ def test_a_node_is_lost_in_the_middle(tiny, tmp_path, undisturbed):
     same_outcomes(state, undisturbed)
     assert not checkpoints(state)
     assert not list(state.glob("ray/*"))
+
+
+def test_a_node_is_taken_away_in_order(tiny, tmp_path, undisturbed):
+    """Its task is asked to stop, as Ray does with SIGTERM: the run is interrupted there, and goes on elsewhere."""
+    state = tmp_path / "state"
+    runner = command("run", tiny, *RAY, "--state", state)
+    assert eventually(lambda: len(checkpoints(state)) > 1), runner.kill()
+    task = [pid for pid in processes_with("RAY_STANDIN_NODE=1") if b"ray.one_task" in arguments_of(pid)]
+    os.kill(task[0], signal.SIGTERM)
+    code, out, err = finished(runner)
+    assert code == 0, out + err
+    assert "its node stopped it; sent again" in err
+    assert "interrupted" not in out  # of no run that was the end
+    assert sorted(row["status"] for row in rows(state)) == ["interrupted", *["ok"] * RUNS]
+    once_each(state, RUNS)
+    same_outcomes(state, undisturbed)
 
 
 def test_lost_as_often_as_is_allowed(tiny, tmp_path, undisturbed):

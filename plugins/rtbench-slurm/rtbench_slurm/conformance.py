@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any, ClassVar
 
+from rtbench.errors import RtbenchError
 from rtbench.testing import ExecutorConformance, NotApplicable
+
+from rtbench_slurm.queue import queued
 
 
 class SlurmChecks(ExecutorConformance):
@@ -16,6 +18,8 @@ class SlurmChecks(ExecutorConformance):
 
     def build(self) -> Any:
         """The executor, where there is a cluster."""
-        if shutil.which("sbatch") is None:
-            raise NotApplicable("sbatch is not on the PATH: no cluster here")
+        try:
+            queued(["1"])
+        except RtbenchError as error:
+            raise NotApplicable(f"no cluster here: {error.message}") from None
         return super().build()

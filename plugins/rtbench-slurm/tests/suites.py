@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from rtbench.results.rows import RowStore
 from rtbench.results.store import FolderStore
@@ -95,15 +96,28 @@ def done(state):
     return sum(row["status"] == "ok" for row in rows(state).values())
 
 
+def running_pid(state):
+    """The process that told last how far its run is; None before."""
+    told = [json.loads(path.read_text())["pid"] for path in (state / "progress").glob("*.json")]
+    return told[0] if told else None
+
+
+def runner_of(worker):
+    """The process that started the warm parent of a worker."""
+    for _ in range(2):
+        worker = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    return worker
+
+
 def checkpoints(state, *, since=0.0):
     """Those that are newer than a time."""
     return [found for found in (state / "checkpoints").glob("*/state-*") if found.stat().st_mtime > since]
 
 
-def eventually(condition, timeout_s=120):
-    """What the condition gives once it gives something."""
+def eventually(condition, timeout_s=240):
+    """What the condition gives once it gives something; it is asked often, so it starts no `rtbench`."""
     deadline = time.monotonic() + timeout_s
     while not (found := condition()):
         assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.1)
+        time.sleep(0.2)
     return found

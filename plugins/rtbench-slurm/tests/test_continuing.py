@@ -4,11 +4,23 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 from rtbench.results.schema import outcome_difference
-from suites import checkpoints, done, ended, eventually, only, places, rows, rtbench, start, status, suite
+from suites import (
+    checkpoints,
+    done,
+    ended,
+    eventually,
+    only,
+    places,
+    rows,
+    rtbench,
+    runner_of,
+    running_pid,
+    start,
+    suite,
+)
 
 ON_SLURM = ("--executor", "slurm", "--time", "10min")
 STEPS = 1500
@@ -20,6 +32,11 @@ def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("local")
     rtbench("run", suite(folder, steps=STEPS), "--state", folder / "state")
     return only(folder / "state")
+
+
+def waiting(fake):
+    """The tasks that the queue has."""
+    return list(fake.glob("*.task"))
 
 
 def since(state):
@@ -40,8 +57,8 @@ def test_submits_and_returns(tmp_path, fake):
     assert "3 run(s) are in the queue already" in rtbench("run", path, "--state", state, *ON_SLURM)
     assert len(list((fake / "asked").iterdir())) == 1
     (fake / "drained").unlink()
-    assert eventually(lambda: done(state) == 3)
-    assert eventually(lambda: not places(path, state))
+    assert eventually(lambda: done(state) == 3 and not waiting(fake))
+    assert places(path, state) == []
 
 
 def test_time_limit_checkpoints_and_requeues_until_it_is_done(tmp_path, fake, uninterrupted):
@@ -64,7 +81,8 @@ def test_cancelled_is_interrupted_and_continues_when_submitted_again(tmp_path, f
     rtbench("run", path, "--state", state, *ON_SLURM)
     eventually(lambda: checkpoints(state))
     subprocess.run(["scancel", "1"], check=True)
-    assert eventually(lambda: places(path, state) == ["gone"])
+    eventually(lambda: not waiting(fake))
+    assert places(path, state) == ["gone"]
     assert only(state)["status"] == "interrupted"
     assert "rtbench run" in rtbench("status", path, "--state", state)
     rtbench("run", path, "--state", state, *ON_SLURM)
@@ -76,20 +94,14 @@ def test_vanished_without_a_word_is_gone_and_continues_when_submitted_again(tmp_
     path, state = suite(tmp_path, steps=STEPS), tmp_path / "state"
     rtbench("run", path, "--state", state, *ON_SLURM)
     eventually(lambda: checkpoints(state))
-    told = status(path, state)
-    assert [found["where"] for found in told["handed_on"]] == ["running"]
-    os.kill(runner_of(told["running"][0]["pid"]), signal.SIGKILL)
-    assert eventually(lambda: places(path, state) == ["gone"])
+    worker = eventually(lambda: running_pid(state))
+    assert places(path, state) == ["running"]
+    os.kill(runner_of(worker), signal.SIGKILL)
+    eventually(lambda: not waiting(fake))
+    assert places(path, state) == ["gone"]
     rtbench("run", path, "--state", state, *ON_SLURM, "--follow", "--poll-s", 0.2)
     assert done(state) == 1
     assert outcome_difference(only(state), uninterrupted) == []
-
-
-def runner_of(worker):
-    """The process that started the warm parent of a worker."""
-    for _ in range(2):
-        worker = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
-    return worker
 
 
 def test_queue_that_does_not_answer_is_told_of_and_nothing_is_submitted(tmp_path, fake):
@@ -104,4 +116,5 @@ def test_queue_that_does_not_answer_is_told_of_and_nothing_is_submitted(tmp_path
     assert len(list((fake / "asked").iterdir())) == 1
     (fake / "silent").unlink()
     (fake / "1.cancel").touch()
-    assert eventually(lambda: places(path, state) == ["gone"])
+    eventually(lambda: not waiting(fake))
+    assert places(path, state) == ["gone"]
