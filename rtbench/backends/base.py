@@ -97,10 +97,11 @@ class ActingMany(Protocol):
 
 
 class GraphActing(Generic[A]):
-    """Acting by what `rtbench.unrolling.step` says, for any arithmetic, with a plan made once; `load`/`unload` convert to and from NumPy vectors.
+    """Acting by what `rtbench.unrolling.step` says, by a plan made once, for any arithmetic.
 
-    `arithmetic` reads the parameters afresh at every call, so an inference uses the parameters of its start. `load`
-    takes [size], or [batch, size] with a batch, and `unload` gives it back.
+    `load`/`unload` convert to and from NumPy vectors. `arithmetic` reads the parameters afresh at every call, so an
+    inference uses the parameters of its start. `load` takes [size], or [batch, size] with a batch, and `unload` gives
+    it back.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ Seen = tuple[str, int, Layer | None]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block of a layer's input: the sum of what is seen, scaled; `pool` are an image's shape and the size wanted."""
+    """One block of a layer's input: the sum of what is seen, scaled; `pool`: an image's shape and the size wanted."""
 
     seen: tuple[Seen, ...]
     scale: float

@@ -35,8 +35,9 @@ class Stopwatch(Learner):
 
     Under clock = "wall", as times are of this machine only; nothing else of this runner runs meanwhile, and no other
     run on the wall clock. An inference is a whole pass (sequential) or one tick of all layers (pipelined). In the same
-    rounds the sequential execution of the cell's own backend and of those in `against` is timed, on one thread and on as
-    many as the cell has, where they have more than one; the faster counts. The columns `inference_time_*_s` are the cell's own; the return is 0.
+    rounds the sequential execution of the cell's own backend and of those in `against` is timed, on one thread and,
+    where they may have more, on as many as the cell has; the faster counts. The columns `inference_time_*_s` are the
+    cell's own; the return is 0.
     Extras, all medians in seconds unless said:
 
     - `rtbench/speedup_eager`: eager sequential ÷ own, the paper's comparison; `rtbench/speedup_best`: the best of
@@ -72,9 +73,7 @@ class Stopwatch(Learner):
         if cell.budget.unit != "ticks" or cell.budget.steps < FEWEST_TICKS or cell.budget.steps % p["rounds"]:
             return f"learner stopwatch needs a budget of at least {FEWEST_TICKS} ticks that divides into its rounds"
         if p["threads"] < 1 or p["threads"] > MOST_THREADS or p["batch"] < 1 or p["warmup"] < 1 or p["rounds"] < 1:
-            return (
-                f"learner stopwatch: threads, batch, warmup and rounds are at least 1, threads at most {MOST_THREADS}"
-            )
+            return f"learner stopwatch: threads (up to {MOST_THREADS}), batch, warmup and rounds are at least 1"
         if reason := one_thread(cell.backend, p["threads"]):
             return reason
         own = cell.backend.params.get("threads", p["threads"])

@@ -155,9 +155,9 @@ def _asking(expected: Mapping[str, list[SuiteCell]], chosen: Iterable[Mapping[st
 def _shown(expected: Mapping[str, list[SuiteCell]], asking: _Asking) -> set[str]:
     """The profiles that are shown, whatever their order in the file.
 
-    Of those that have the very same rows, the one that asks for the fewest runs. One whose rows another has, and more, is
-    left out if it lacks runs or the other lacks none: so a profile that is there as a whole is shown beside a larger one
-    that is not, and nobody is told of missing runs of a profile that nobody began.
+    Of those that have the very same rows, the one that asks for the fewest runs. One whose rows another has, and more,
+    is left out if it lacks runs or the other lacks none: so a profile that is there as a whole is shown beside a larger
+    one that is not, and nobody is told of missing runs of a profile that nobody began.
     """
     rows: dict[str, set[tuple[str, int]]] = {}
     for row, places in asking:

@@ -295,4 +295,6 @@ def _used(kind: str, part: tuple[str, dict[str, Any]]) -> PartUse:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):  # a recording of the wall clock
+        return value.hex()
     return value.item() if hasattr(value, "item") else value.tolist()

@@ -8,6 +8,7 @@ from backends.playing import CASES, TOLERANCE, inputs, made, played, refused
 from graphs import images, variants
 
 from rtbench.backends.measure import random_parameters
+from rtbench.backends.weights import Weights
 from rtbench.graph import GraphBuilder
 
 ALL = ("block", "eager", "native", "numpy", "onnx", "sparse", "stacked", "threads")
@@ -116,3 +117,42 @@ def test_dropout_draws_the_same_everywhere(backend, batch):
     went_on = played(policies[1], *inputs(graph, batch=batch), restart=False)
     policies[1].restore(state)
     np.testing.assert_array_equal(played(policies[1], *inputs(graph, batch=batch), restart=False), went_on)
+
+
+@pytest.mark.parametrize("backend", ALL)
+def test_other_arrays_in_the_place_of_the_first_are_taken_when_refreshed(backend):
+    graph, case = GRAPHS["3-to-action-relu-in-flight"], ("instant", 1.0, "zero")
+    parameters, others, given = random_parameters(graph, 0), random_parameters(graph, 1), inputs(graph, 2)
+    policy = made(backend, graph, case, parameters)
+    played(policy, *given)
+    for name, layer in others.items():
+        parameters[name] = layer
+    policy.refresh()
+    np.testing.assert_allclose(played(policy, *given), played(made("numpy", graph, case, others), *given), **TOLERANCE)
+
+
+def test_eager_follows_double_precision():
+    graph, case = GRAPHS["3-to-action-relu-in-flight"], ("instant", 1.0, "zero")
+    plain = random_parameters(graph, 0)
+    double = {name: {kind: array.astype(float) for kind, array in layer.items()} for name, layer in plain.items()}
+    policy, given = made("eager", graph, case, double), inputs(graph, 2)
+    for _ in range(2):
+        expected = played(made("numpy", graph, case, plain), *given)
+        found = played(policy, *given)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, **TOLERANCE)
+        change(plain)
+        change(double)
+
+
+def test_what_is_no_number_is_not_taken_for_a_change():
+    """Weights that hold NaN and stay as they are are packed once."""
+    parameters = random_parameters(GRAPHS["3-to-action-relu-in-flight"], 0)
+    parameters["head"]["bias"][0] = np.nan
+    weights = Weights(parameters, fixed=False)
+    assert not weights.changed()
+    parameters["head"]["bias"][0] = 1.0
+    assert weights.changed()
+    assert not weights.changed()
+    parameters["head"]["bias"][0] = np.nan
+    assert weights.changed()

@@ -11,6 +11,7 @@ from graphs import SHAPE, variants
 from helpers.cells import interaction
 
 from rtbench.backends import measure as measuring
+from rtbench.backends import native_library
 from rtbench.backends import stopwatch as watching
 from rtbench.backends.cores import available
 from rtbench.backends.machine import Conditions
@@ -143,6 +144,32 @@ def test_who_refuses_is_left_out_and_said(monkeypatch):
     with pytest.raises(SuiteError, match="not at once") as caught:
         Stopwatch(use("architectures", "mlp", NARROW), both[1:], SHAPE, FEW, world.clock)
     assert "numpy, pipelined, 1 thread" in (caught.value.place or "")
+
+
+def test_a_compiler_that_fails_refuses_one_and_the_rest_is_measured(monkeypatch, tmp_path):
+    """`CC` is found, and compiles nothing."""
+    monkeypatch.setenv("CC", "false")
+    monkeypatch.setenv("RTBENCH_CACHE", str(tmp_path))
+    native_library.library.cache_clear()
+    try:
+        both = [Contender(use("backends", name), "sequential") for name in ("native", "numpy")]
+        watch = Stopwatch(use("architectures", "mlp", NARROW), both, SHAPE, FEW)
+    finally:
+        native_library.library.cache_clear()
+    ((contender, reason),) = watch.refused
+    assert contender == both[0]
+    assert "false fails" in reason
+    assert [one for one, _ in run(watch)] == both[1:]
+
+
+def test_a_backend_of_one_thread_is_not_measured_on_two(monkeypatch):
+    world = World(monkeypatch)
+    pair = [Contender(use("backends", "native"), "sequential", threads) for threads in (1, 2)]
+    watch = Stopwatch(use("architectures", "mlp", NARROW), pair, SHAPE, FEW, world.clock)
+    assert [contender for contender, _ in run(watch)] == pair[:1]
+    ((contender, reason),) = watch.refused
+    assert contender == pair[1]
+    assert "backend native computes on one thread" in reason
 
 
 def test_threads_below_one():

@@ -93,17 +93,51 @@ def test_a_sequential_cell_may_be_the_best_itself() -> None:
     assert (told["rtbench/speedup_eager"], told["rtbench/speedup_best"]) == (4.0, 1.0)
 
 
+def test_the_best_is_of_the_same_number_format() -> None:
+    """bf16 reads half the bytes: 100 µs against its own 180 in a row, not against 300 in single precision."""
+    half = use("backends", "native", {"dtype": "bf16"})
+    own = Contender(half, "pipelined", 1)
+    timed = [
+        (own, group("native(dtype=bf16)", "pipelined", 100_000)),
+        (Contender(half, "sequential", 1), group("native(dtype=bf16)", "sequential", 180_000)),
+        (Contender(EAGER, "sequential", 1), group("eager", "sequential", 900_000)),
+        (Contender(use("backends", "native"), "sequential", 1), group("native", "sequential", 150_000)),
+    ]
+    told = extras(own, timed)
+    assert told["rtbench/speedup_best"] == pytest.approx(1.8)
+    assert told["rtbench/speedup_eager"] == pytest.approx(9.0)
+    assert told["rtbench/sequential_native_bf16_s"] == pytest.approx(180e-6)
+    assert told["rtbench/sequential_native_s"] == pytest.approx(150e-6)
+    plain = Contender(use("backends", "native"), "pipelined", 1)
+    other = extras(plain, [(plain, group("native", "pipelined", 100_000)), *timed[1:]])
+    assert other["rtbench/speedup_best"] == pytest.approx(1.5)
+
+
+def test_its_own_sequential_execution_is_always_timed() -> None:
+    """In the cell's number format; a backend of one thread is not timed on two."""
+    half = use("backends", "native", {"dtype": "bf16"})
+    found = contenders(Contender(half, "pipelined", 1), ())
+    assert [(one.backend, one.execution, one.threads) for one in found] == [(half, "pipelined", 1), (half, "sequential", 1)]
+    two = contenders(Contender(EAGER, "pipelined", 2), ("native",))
+    assert [(one.backend.name, one.execution, one.threads) for one in two] == [
+        ("eager", "pipelined", 2),
+        ("eager", "sequential", 1),
+        ("eager", "sequential", 2),
+        ("native", "sequential", 1),
+    ]
+
+
 def test_against_whom() -> None:
     """On one thread and on as many as its own, each once; a backend that takes threads is told how many."""
     own = Contender(use("backends", "threads", {"threads": 2}), "sequential", 2)
     found = contenders(own, ("eager", "threads"))
     assert [(one.backend.name, one.execution, one.threads) for one in found] == [
         ("threads", "sequential", 2),
+        ("threads", "sequential", 1),
         ("eager", "sequential", 1),
         ("eager", "sequential", 2),
-        ("threads", "sequential", 1),
     ]
-    assert found[3].backend.params["threads"] == 1
+    assert found[1].backend.params["threads"] == 1
     with pytest.raises(SuiteError, match="unknown backend 'eagre'"):
         contenders(own, ("eagre",))
 
@@ -173,8 +207,9 @@ def test_interactions_that_are_no_measurement(change: dict[str, Any], words: str
     [
         (1999, {}, "at least 2000 ticks"),
         (2000, {"rounds": 7}, "divides into its rounds"),
-        (2000, {"threads": 0}, "at least 1"),
+        (2000, {"threads": 0}, "are at least 1"),
         (2000, {"batch": 0}, "at least 1"),
+        (2000, {"threads": 1025}, "up to 1024"),
     ],
 )
 def test_budgets_and_parameters_that_say_nothing(steps: int, learner: dict[str, Any], words: str) -> None:
@@ -186,6 +221,14 @@ def test_a_backends_own_threads_are_the_cells() -> None:
     of = dataclasses.replace(cell(), backend=use("backends", "threads", {"threads": 2}))
     assert "backend threads uses 2" in refused(of)
     assert refused(dataclasses.replace(of, learner=use("learners", "stopwatch", {"threads": 2}))) == ""
+
+
+def test_more_threads_are_refused_of_a_backend_that_has_one() -> None:
+    two = cell(learner={"threads": 2})
+    for name in ("native", "sparse"):
+        assert f"backend {name} computes on one thread" in refused(dataclasses.replace(two, backend=use("backends", name)))
+    for name in ("eager", "numpy"):
+        assert refused(dataclasses.replace(two, backend=use("backends", name))) == ""
 
 
 SUITE = """

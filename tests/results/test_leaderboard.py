@@ -118,6 +118,47 @@ def test_seeds_the_suite_does_not_enumerate_are_not_picked(suite: Suite) -> None
     assert _line(build(suite, rows), "net", 1.0)["mean"] == 52.0
 
 
+PROFILES = {
+    "some": '[profiles.some]\nsteps = 700\nseeds = { count = 2 }\nonly = [{ architecture = { label = "net" } }]\n',
+    "all": "[profiles.all]\nsteps = 700\nseeds = { count = 2 }\n",
+    "more": '[profiles.more]\nsteps = 700\nseeds = { count = 3 }\nonly = [{ architecture = { label = "net" } }]\n',
+}
+
+
+def _shown(rows: list[dict[str, Any]], suite: Suite) -> list[tuple[str, int, int]]:
+    """(profile, runs there, runs asked for) of every block."""
+    blocks: dict[str, list[int]] = {}
+    for line in build(suite, rows).lines:
+        block = blocks.setdefault(line["profile"], [0, 0])
+        block[0] += line["seeds_done"]
+        block[1] += line["seeds_wanted"]
+    return sorted((profile, done, wanted) for profile, (done, wanted) in blocks.items())
+
+
+@pytest.mark.parametrize("order", [("some", "all", "more"), ("more", "all", "some"), ("all", "more", "some")])
+def test_a_row_counts_for_every_profile_that_asks_for_it(tmp_path: Path, suite: Suite, order: tuple[str, ...]) -> None:
+    """`some` is four cells of `all`, `more` the same with another seed: whichever stands first in the file."""
+    text = "".join(PROFILES[name] for name in order)
+    overlapping = load_suite(write_suite(tmp_path / "overlapping", ("[profiles.short]", text + "[profiles.short]")))
+
+    def rows(profile: str, leaving: int = 0) -> list[dict[str, Any]]:
+        cells = [cell for cell in expand(load_suite(str(overlapping.path), profile), support=False) if not cell.excluded]
+        found = [row for cell in cells for row in _rows(cell, *(float(seed) for seed in cell.seeds))]
+        return found[: len(found) - leaving]
+
+    some, everything, more = rows("some"), rows("all"), rows("more")
+    assert (len(some), len(everything), len(more)) == (8, 16, 12)
+    assert _shown(some, overlapping) == [("some", 8, 8)]
+    assert _shown(some[:3], overlapping) == [("some", 3, 8)]
+    assert _shown(everything, overlapping) == [("all", 16, 16)], "with it `some` is complete, and said by it"
+    assert _shown(rows("all", 1), overlapping) == [("all", 15, 16), ("some", 8, 8)]
+    assert _shown(more, overlapping) == [("more", 12, 12)]
+    assert _shown(more[:1] + everything[-1:], overlapping) == [("all", 2, 16)]
+    known = {row["run_id"] for row in everything}
+    both = everything + [row for row in more if row["run_id"] not in known]
+    assert _shown(both, overlapping) == [("all", 16, 16), ("more", 12, 12)]
+
+
 def test_budgets_are_never_mixed(suite: Suite) -> None:
     short = _rows(_cell(suite, "net", 1.0, profile="short"), 10.0, 12.0)
     board = build(suite, [*_complete(suite), *short])

@@ -131,7 +131,10 @@ def test_reports_and_leaderboards_are_of_the_cells_whoever_ran_them(folder: Path
     ("old", "new", "says", "where"),
     [
         ('"two/tiny.toml"', '"both.toml"', "would include itself", "line 6, key suite.includes[1]"),
-        ('"two/tiny.toml"', '"three.toml"', "no such suite file", "three.toml"),
+        ('"two/tiny.toml"', '"three.toml"', "three.toml", "both.toml, line 6, key suite.includes[1]"),
+        ('"two/tiny.toml"', '"quikstart"', "unknown suite 'quikstart'", "both.toml, line 6, key suite.includes[1]"),
+        ("\n[profiles.smoke]", "\n[seeds]\ncount = 1\n[profiles.smoke]", "[seeds] is for cells", "line 8, key seeds"),
+        ("\n[profiles.smoke]", "\n[budget]\nsteps = 9\n[profiles.smoke]", "[budget] is for cells", "key budget"),
         ("[profiles.smoke]\n", "[profiles.smoke]\nsteps = 3\n", "cells of the suite's own", "key profiles.smoke.steps"),
         ("[profiles.smoke]", "[profiles.demo]", "not every suite", "line 8, key profiles.demo"),
         ('includes = ["one/tiny.toml", "two/tiny.toml"]\n', "", "missing key 'budget'", "both.toml"),
@@ -149,3 +152,18 @@ def test_what_cannot_be_is_named_with_its_place(folder: Path, old: str, new: str
 def test_a_missing_part_of_an_included_suite_is_missing_here(folder: Path) -> None:
     write_suite(folder / "two", ('learner = "fake/learner"', 'learner = "gone/learner"'))
     assert missing_parts(both(folder)) == ["learner gone/learner"]
+
+
+def test_a_cell_is_excluded_only_where_every_suite_that_asks_for_it_excludes_it(folder: Path) -> None:
+    """`one` leaves deep networks out of B, `two` runs them: its five seeds are asked for, in either order."""
+    rule = 'why = "too deep for B"\nmatch = { architecture = { layers = 9 }, environment = { id = "B-v0" } }'
+    assert rule in (folder / "two" / "tiny.toml").read_text()
+    other = 'why = "not these"\nmatch = { architecture = { layers = 7 } }'
+    text = (folder / "two" / "tiny.toml").read_text()
+    (folder / "two" / "tiny.toml").write_text(text.replace(rule, other))
+    turned = ('"one/tiny.toml", "two/tiny.toml"', '"two/tiny.toml", "one/tiny.toml"')
+    for changes in ((), (turned,)):
+        cells = {(cell.method, cell.environment): cell for cell in expand(both(folder, "paper", *changes))}
+        assert cells["deep", "B-v0"].excluded is None
+        assert cells["deep", "B-v0"].seeds == (0, 1, 2, 3, 4)
+        assert cells["more", "A-v0"].excluded == "not these"

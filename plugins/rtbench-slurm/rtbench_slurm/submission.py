@@ -44,11 +44,11 @@ def arrays(jobs: Sequence[Job], params: Params) -> list[Array]:
 
 def submit(array: Array, state: str, folder: Path, params: Params) -> list[str]:
     """Hand an array to SLURM; its tasks' names there. RtbenchError with sbatch's words if it refuses."""
+    os.environ["SUBMITIT_PREEMPT_SIGNAL"] = LIMIT.name.removeprefix("SIG")  # read when it is imported
     import submitit
     from submitit.core.utils import FailedJobError
 
     tasks = [_task(jobs, state, params) for jobs in array.tasks]
-    os.environ["SUBMITIT_PREEMPT_SIGNAL"] = LIMIT.name.removeprefix("SIG")
     executor = submitit.SlurmExecutor(folder=folder, python=params.python or None)
     executor.update_parameters(**resources(array, params))
     try:

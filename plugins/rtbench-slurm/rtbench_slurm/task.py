@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LIMIT = signal.SIGUSR2
-"""submitit's signal; SUBMITIT_PREEMPT_SIGNAL is set to it on submission."""
+"""submitit's own choice; SUBMITIT_PREEMPT_SIGNAL is set to it on submission."""
 _TOLD = ("started", "finished", "note")
 
 

@@ -23,7 +23,7 @@ from suites import (
 )
 
 ON_SLURM = ("--executor", "slurm", "--time", "10min")
-STEPS = 1500
+STEPS = 800
 
 
 @pytest.fixture(scope="module")

@@ -31,3 +31,7 @@ class ObjectLostError(RayError):
 
 class OutOfMemoryError(RayError):
     pass
+
+
+class AuthenticationError(RayError):
+    pass

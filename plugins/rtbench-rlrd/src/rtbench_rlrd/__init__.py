@@ -1,1 +1,0 @@
-"""Delay-correcting actor-critic and augmented SAC as learners of rtbench."""
