@@ -193,3 +193,10 @@ def test_random_graphs_equal_continuous_time(data):
         ours = unrolled(graph, table, execution, delta, observations, actions, tick, start, burn_in=TICKS)
         theirs = truth.head_at(tick + graph.lags(execution, delta).head)
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_an_lstm_has_no_dropout():
+    """However it is made: its cell would lose what it is to remember."""
+    builder = GraphBuilder(3, 2)
+    with pytest.raises(ValueError, match="layer .+: an LSTM with dropout"):
+        builder.layer(4, [builder.observation], op="lstm", dropout=0.5)

@@ -205,7 +205,10 @@ def test_a_damaged_library_is_named(monkeypatch, tmp_path):
     assert caught.value.place == str(library)
 
 
-@pytest.mark.parametrize(("params", "told"), [({"threads": 0}, "threads"), ({"threads": 1025}, "from 1 to 1024"), ({"spin_us": -1.0}, "spin_us")])
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [({"threads": 0}, "threads"), ({"threads": 1025}, "from 1 to 1024"), ({"spin_us": -1.0}, "spin_us")],
+)
 def test_impossible_parameters_are_refused(params, told):
     part = build(use("backends", "threads", params))
     assert told in (part.refuses(GRAPHS["2-none-relu-none"], "instant", 1.0) or "")

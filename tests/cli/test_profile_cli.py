@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
 
+from rtbench.backends.measure import doubts
+from rtbench.cli import profile_told
 from rtbench.cli.main import run_command_line
 from rtbench.interaction.latency import parse_latency
 from rtbench.interaction.profile import digest, read_profile
@@ -94,8 +97,18 @@ def test_json_tells_what_the_file_holds(tmp_path, capsys):
         assert (group["layers"], group["width"], group["threads"]) == (2, 4, 1)
         columns = {name for name in vars(one) if name != "samples_ns"}
         assert {name: group[name] for name in columns} == {name: getattr(one, name) for name in columns}
+        assert group["doubts"] == doubts(one, os.cpu_count() or 1)
         assert group["limit_share"] == pytest.approx(one.limit_ns / group["p50_ns"])
     assert data["unsupported"] == []
+
+
+def test_a_machine_that_was_not_quiet_is_told_of(monkeypatch, capsys):
+    for found, lines in (([], 0), (["the load before was 9 on 2 cores"], 2)):
+        monkeypatch.setattr(profile_told, "doubts", lambda group, cores, found=found: found)
+        assert profile("mlp", *SMALL, "--backend", "numpy") == 0
+        told = [text for text in capsys.readouterr().out.splitlines() if text.startswith("doubtful: ")]
+        assert len(told) == lines
+        assert all("the load before was 9 on 2 cores" in text and "measure again" in text for text in told)
 
 
 def test_the_profile_is_a_latency_for_simulate(tmp_path, capsys):
@@ -120,6 +133,7 @@ def test_measuring_again_overwrites_nothing_in_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["mlp", "--backend", "native", "--threads", "2"], ["backend native computes on one thread"]),
         (["mpl"], ["unknown architecture 'mpl'", "did you mean: mlp"]),
         (["mlp", "--backend", "eagre"], ["unknown backend 'eagre'", "did you mean: eager"]),
         (["mlp", "--set", "widht=3"], ["unknown parameter 'widht'", "did you mean: width"]),

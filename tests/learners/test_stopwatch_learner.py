@@ -117,7 +117,10 @@ def test_its_own_sequential_execution_is_always_timed() -> None:
     """In the cell's number format; a backend of one thread is not timed on two."""
     half = use("backends", "native", {"dtype": "bf16"})
     found = contenders(Contender(half, "pipelined", 1), ())
-    assert [(one.backend, one.execution, one.threads) for one in found] == [(half, "pipelined", 1), (half, "sequential", 1)]
+    assert [(one.backend, one.execution, one.threads) for one in found] == [
+        (half, "pipelined", 1),
+        (half, "sequential", 1),
+    ]
     two = contenders(Contender(EAGER, "pipelined", 2), ("native",))
     assert [(one.backend.name, one.execution, one.threads) for one in two] == [
         ("eager", "pipelined", 2),
@@ -226,7 +229,9 @@ def test_a_backends_own_threads_are_the_cells() -> None:
 def test_more_threads_are_refused_of_a_backend_that_has_one() -> None:
     two = cell(learner={"threads": 2})
     for name in ("native", "sparse"):
-        assert f"backend {name} computes on one thread" in refused(dataclasses.replace(two, backend=use("backends", name)))
+        assert f"backend {name} computes on one thread" in refused(
+            dataclasses.replace(two, backend=use("backends", name))
+        )
     for name in ("eager", "numpy"):
         assert refused(dataclasses.replace(two, backend=use("backends", name))) == ""
 

@@ -142,7 +142,9 @@ def test_a_row_counts_for_every_profile_that_asks_for_it(tmp_path: Path, suite: 
     overlapping = load_suite(write_suite(tmp_path / "overlapping", ("[profiles.short]", text + "[profiles.short]")))
 
     def rows(profile: str, leaving: int = 0) -> list[dict[str, Any]]:
-        cells = [cell for cell in expand(load_suite(str(overlapping.path), profile), support=False) if not cell.excluded]
+        cells = [
+            cell for cell in expand(load_suite(str(overlapping.path), profile), support=False) if not cell.excluded
+        ]
         found = [row for cell in cells for row in _rows(cell, *(float(seed) for seed in cell.seeds))]
         return found[: len(found) - leaving]
 

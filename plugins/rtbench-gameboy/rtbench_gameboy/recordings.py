@@ -106,7 +106,7 @@ def export(recordings: Iterable[Recording], path: Path) -> int:
     actions = np.array(columns["actions"], np.uint8)
     buffer = io.BytesIO()
     arrays = {name: np.array(values) for name, values in columns.items()} | {"actions": actions, "decided": actions > 0}
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
+    np.savez_compressed(buffer, **arrays)
     files.write(path, buffer.getbuffer(), kind="recording")
     return int((actions > 0).sum())
 

@@ -133,19 +133,13 @@ def _connect(address: str) -> bool:
         more = {"include_dashboard": False}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **more)
-    except ray.exceptions.AuthenticationError:
-        raise RtbenchError(
-            "the Ray cluster wants a token, and what it was shown is none",
-            place="--address",
-            given=address,
-            hint="RAY_AUTH_MODE=token, and the token of its head: ray get-auth-token, kept in ~/.ray/auth_token",
-        ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise RtbenchError(
             f"no Ray cluster answers: {_last_line(error)}",
             place="--address",
             given=address,
-            hint="ray start --head on one machine, ray start --address=… on the others; or --address local",
+            hint="ray start --head on one machine, ray start --address=… on the others, RAY_AUTH_MODE=token everywhere "
+            "if it wants one; or --address local",
         ) from None
     return True
 

@@ -31,7 +31,3 @@ class ObjectLostError(RayError):
 
 class OutOfMemoryError(RayError):
     pass
-
-
-class AuthenticationError(RayError):
-    pass
