@@ -125,7 +125,8 @@ def _block(line: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _table(board: Leaderboard, lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    heads = [*board.group_by, "seeds", "mean ± SE", "reduced [95 %]", "normalised", "published", "age p50", "per s", "status"]
+    measured = ("seeds", "mean ± SE", "reduced [95 %]", "normalised", "published", "age p50", "per s", "status")
+    heads = [*board.group_by, *measured]
     out = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---" for _ in heads) + " |"]
     for line in lines:
         status = line["status"] + (f": {line['reason']}" if line["reason"] else "")

@@ -1,5 +1,6 @@
 """Against a real SLURM: what a time limit, a cancellation, a drained node leave is continued exactly."""
 
+import json
 from pathlib import Path
 
 import one_machine
@@ -39,8 +40,12 @@ def queue(cluster):
     return cluster.ask("squeue", "--noheader", "--array", "--format", "%T").split()
 
 
-def logs(state):
-    return "".join(path.read_text() for path in sorted((state / "slurm").glob("*.out")))
+def told(state):
+    """What tasks told in their logs, one line an event, in the order of their names."""
+    lines = [line for path in sorted((state / "slurm").glob("*.out")) for line in path.read_text().splitlines()]
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    about = [event.get("text") or ", ".join(run["status"] for run in event.get("runs", ())) for event in events]
+    return "\n".join(f"{event['event']} {words}".rstrip() for event, words in zip(events, about, strict=True))
 
 
 def test_time_limit_checkpoints_requeues_and_continues(made, log, cluster, uninterrupted):
@@ -52,10 +57,10 @@ def test_time_limit_checkpoints_requeues_and_continues(made, log, cluster, unint
     log.typed("squeue", "--array")
     eventually(lambda: done(state) == 1, LONG_S)
     log.typed("rtbench", "status", path, "--state", state)
-    log.say(logs(state))
+    log.say(told(state))
     row = only(state)
     assert row["attempt"] > 1, "it was never stopped"
-    assert "continues at" in logs(state)
+    assert "continues at" in told(state)
     assert outcome_difference(row, uninterrupted) == []
     log.say(f"attempts: {row['attempt']}; outcome columns that differ from a local run: none")
 
@@ -73,8 +78,8 @@ def test_killed_by_its_time_limit_is_gone_and_continues_when_submitted_again(mad
     log.typed("rtbench", "status", path, "--state", state)
     log.typed("rtbench", "run", path, "--state", state, *ON_SLURM, "--time", "10min")
     eventually(lambda: done(state) == 1, LONG_S)
-    log.say(logs(state))
-    assert "continues at" in logs(state)
+    log.say(told(state))
+    assert "continues at" in told(state)
     assert outcome_difference(only(state), uninterrupted) == []
     log.say("outcome columns that differ from a local run: none")
 
