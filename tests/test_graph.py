@@ -198,5 +198,5 @@ def test_random_graphs_equal_continuous_time(data):
 def test_an_lstm_has_no_dropout():
     """However it is made: its cell would lose what it is to remember."""
     builder = GraphBuilder(3, 2)
-    with pytest.raises(ValueError, match="layer .+: an LSTM with dropout"):
+    with pytest.raises(ValueError, match=r"layer .+: an LSTM with dropout"):
         builder.layer(4, [builder.observation], op="lstm", dropout=0.5)

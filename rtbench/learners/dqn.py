@@ -74,7 +74,13 @@ class DQN(Learner):
     With `latency_convention = "published-code"` ε, updates and γ count decisions, as the code published with the paper
     does.
 
-    Precision `bf16`: networks compute in bfloat16; parameters, loss and Adam stay in single precision.
+    The replay's room counts the frames with which episodes begin as steps: with short episodes it holds fewer steps
+    than `replay_size`.
+
+    Precision `bf16`: updates compute networks in bfloat16; acting, parameters, loss and Adam stay in single precision.
+
+    On the wall clock learners are processes that learn as fast as they can; see `rtbench.learners.dqn_wall` for what
+    differs.
     """
 
     Params = Params
@@ -153,6 +159,10 @@ def _learning_refusal(cell: Cell) -> str | None:
             return f"{name} on the wall clock begins with an empty replay: transitions = ''"
         if cell.precision != "fp32" or p["prioritised"]:
             return f"{name} on the wall clock trains in fp32 and draws uniformly: prioritised = false"
+        if met.learning is not None:
+            return f"{name} on the wall clock learns as fast as it can: leave the interaction's `learning` out"
+        if met.latency_convention != "paper":
+            return f"{name} on the wall clock counts environment steps: latency_convention = 'paper'"
         return wall_refusal(cell)
     if p["learners"] > 1 and p["learning"] == "round-robin" and met.learning is None:
         return f"{name}: {p['learners']} learners in turn need `learning`, the time of one update, in the interaction"

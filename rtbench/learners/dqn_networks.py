@@ -154,6 +154,11 @@ class QNetwork:
             if block.spread is not None:
                 block.draw(self._generator)
 
+    def draw_from(self, generator: torch.Generator) -> None:
+        """New noise, now and from now on of this stream: that of a process of its own."""
+        self._generator = generator
+        self.draw()
+
     @contextmanager
     def other_noise(self, generator: torch.Generator) -> Iterator[None]:
         """Within it, noise drawn from another stream."""

@@ -214,7 +214,8 @@ def published_period(cell: Cell, spec: EnvironmentSpec) -> int:
 def experience_sizes(cell: Cell, spec: EnvironmentSpec, p: Params, layers: int, warm_steps: int = 0) -> dict[str, Any]:
     """Room for `replay_size` environment steps and the inferences that come with them, and how it is discounted.
 
-    Of a budget in env_steps no more is needed than those and the `warm_steps` that are there before.
+    Of a budget in env_steps no more is needed than those and the `warm_steps` that are there before. An episode's first
+    observation takes a row per frame beside those of its steps; beyond a spare they take the room of the oldest steps.
 
     How many inferences those are is read off a stretch of the interaction's own timeline; where exploring is quicker
     than inference there is at most one per process and step, and the slack is for that.

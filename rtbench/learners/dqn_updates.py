@@ -59,6 +59,7 @@ class Updates:
         self._generator = generator
         self._support = torch.linspace(p.support_low, p.support_high, ATOMS)
         self.count = 0
+        self._followed = 0
 
     # ---- the loss --------------------------------------------------------------------------------------------------
 
@@ -96,12 +97,28 @@ class Updates:
 
     def apply(self, gradients: list[Tensor]) -> None:
         """A step of Adam; noise drawn anew; every so often the target is what the network is."""
-        self._adam.step(gradients)
-        self.count += 1
+        self.step(gradients)
         self.network.draw()
         self.network.refresh()
         if self.count % self._p.target_every == 0:
             copy_into(self._target, self.network.tensors)
+
+    def step(self, gradients: list[Tensor]) -> None:
+        """A step of Adam alone."""
+        self._adam.step(gradients)
+        self.count += 1
+
+    def follow(self, version: int) -> None:
+        """The parameters are those after so many updates, by whomever: new noise, and the target copied if it is due.
+
+        One learner of several copies what it finds after the update that makes it due, at most as many later as there
+        are others.
+        """
+        every = self._p.target_every
+        if version // every > self._followed // every:
+            copy_into(self._target, self.network.tensors)
+        self._followed = version
+        self.network.draw()
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtbench.errors import RtbenchError
 from rtbench.learners.priorities import Priorities
 from rtbench.learners.replay import NONE, Replay
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 Indices = NDArray[np.int64]
 _TRIES = 64
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,10 @@ class Ahead:
 
 @dataclass(frozen=True)
 class Priority:
-    """Draws are made with probability ∝ priority^`exponent`, corrected by weights ∝ probability^−`correction`."""
+    """Draws are made with probability ∝ (|error| + 10⁻⁶)^`exponent`, corrected by weights ∝ probability^−`correction`.
+
+    Schaul et al. 2016, Section 3.3: what has no error is drawn now and then all the same.
+    """
 
     exponent: float
     correction: float
@@ -139,10 +144,17 @@ class Experience(Replay):
         )
 
     def prioritise(self, drawn: Transitions, found: Array) -> None:
-        """Set the priorities of what was drawn, as far as it is still there."""
+        """Set the priorities of what was drawn, as far as it is still there; RtbenchError of errors not finite."""
         if self._priorities is None or self._priority is None:
             return
-        values = found.astype(np.float64) ** self._priority.exponent
+        if not np.isfinite(found).all():
+            raise RtbenchError(
+                f"training diverged: the errors of {np.count_nonzero(~np.isfinite(found))} of {len(found)} decisions "
+                "are not finite, and decisions are drawn in proportion to them",
+                place="prioritised replay",
+                hint="a smaller learning_rate",
+            )
+        values = (np.abs(found).astype(np.float64) + _LEAST) ** self._priority.exponent
         here = drawn.decisions >= self.decision_count - self._decisions
         if here.any():
             self._priorities.set(drawn.decisions[here] % self._decisions, values[here])
@@ -177,9 +189,15 @@ class Experience(Replay):
         return found, (weights / weights.max()).astype(np.float32)
 
     def _stale(self, decisions: Indices) -> NDArray[np.bool_]:
-        """Whether a frame of what they read has been overwritten."""
-        read = self.read[decisions % self._decisions]
-        gone: NDArray[np.bool_] = read - (self._frames - 1) < self.row_count - self._rows
+        """Whether something that is looked up for them may have been overwritten, decisions or frames.
+
+        Each of the decisions ahead may have begun before the one that it follows (processes overtake each other): what
+        began so many before must still be there, and what it read, as reads are in the order of beginnings.
+        """
+        furthest = decisions - self._ahead.decisions * self._pattern.overtaken
+        gone: NDArray[np.bool_] = furthest < self.decision_count - self._decisions
+        read = self.read[np.maximum(furthest, 0) % self._decisions]
+        gone |= read - (self._frames - 1) < self.row_count - self._rows
         return gone
 
     def _observed(self, rows: Indices) -> NDArray[Any]:

@@ -33,5 +33,5 @@ class Rainbow(dqn.DQN):
     """
 
     Params = Params
-    revision = 1
+    revision = 2
     reference_units_per_s = 40.0

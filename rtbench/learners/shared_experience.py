@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _AHEAD_ROWS = 512
 """Rows that may be overwritten while a batch is being drawn."""
-_ROWS, _DECISIONS, _CLOSED, _OVER = range(4)
+_ROWS, _DECISIONS, _CLOSED, _OVER, _STEPS = range(5)
 
 
 def _like(array: NDArray[Any]) -> NDArray[Any]:
@@ -38,9 +38,14 @@ class SharedExperience(Experience):
         self._records = _like(self._records)
         self.read, self.applied, self.since, self.first, self.next, self.previous, self.earlier = self._records.T[:-1]
         self.reward, self.discount = self._records.view(np.float32).T[-2:]
-        self._shared = integers(4)
+        self._shared = integers(5)
         self.steps = 0
-        """Environment steps that learners know of, as of the last `refresh`."""
+        """Environment steps so far; learners know of those as of their last `refresh`."""
+
+    def end_step(self, action: NDArray[np.float32], reward: float, observation: NDArray[Any]) -> None:
+        """As in any experience; steps are counted."""
+        super().end_step(action, reward, observation)
+        self.steps += 1
 
     def publish(self) -> None:
         """Make what is finished known."""
@@ -48,13 +53,15 @@ class SharedExperience(Experience):
         self._shared[_CLOSED] = self.closed_count
         self._shared[_DECISIONS] = finished
         self._shared[_ROWS] = self.row_count
+        self._shared[_STEPS] = self.steps
 
     def refresh(self) -> None:
-        """Learn what has been published."""
+        """Learn what has been published, in the order in which it is: no more is finished than there is."""
+        self.closed_count = self._shared[_CLOSED]
+        self.decision_count = self._shared[_DECISIONS]
         rows = self._shared[_ROWS]
-        self.steps = rows
+        self.steps = self._shared[_STEPS]
         self.row_count = rows + (_AHEAD_ROWS if rows + _AHEAD_ROWS > self._rows else 0)
-        self.decision_count, self.closed_count = self._shared[_DECISIONS], self._shared[_CLOSED]
 
     def close(self) -> None:
         """Say that nothing more comes."""

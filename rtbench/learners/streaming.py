@@ -43,23 +43,28 @@ class StreamQ(Learner):
 
     Watkins' Q(λ) with a step bounded so that it does not overshoot (ObGD), sparse initial weights, normalised
     observations and scaled rewards. A transition is that of `dqn`: under delay from the observation that an action was
-    computed from to the one that the next was computed from; the next action decides whether traces go on.
+    computed from to the one that the next was computed from. An action that was not the best by the values it is learnt
+    from is still learnt from along the traces, which end after it. Updates take no time.
 
     Published networks also normalise every layer (without learnt scale) and rectify leakily; a graph of ours has
     neither, so the architecture's own activations are used.
     """
 
     Params: ClassVar[type] = Params
-    revision = 1
+    revision = 2
     preload = ("rtbench.learners.streaming_program",)
     reference_units_per_s = 150.0
 
     @classmethod
     def supports(cls, cell: Cell) -> str | None:
-        """What `dqn` needs of a cell, on the virtual clock; shares within range."""
+        """What `dqn` needs of a cell, on the virtual clock, with updates that take no time; shares within range."""
         p, name = cell.learner.params, cell.learner.name
         if cell.interaction.clock == "wall":
             return f"learner {name}: {WALL}"
+        if cell.interaction.learning is not None:
+            return f"learner {name} learns at every decision, in no time; leave the interaction's `learning` out"
+        if cell.interaction.latency_convention != "paper":
+            return f"learner {name} discounts and explores by environment steps: latency_convention = 'paper'"
         for key in ("gamma", "trace", "epsilon_start", "epsilon_end"):
             if not 0 <= p[key] <= 1:
                 return f"learner {name}: {key} is a share between 0 and 1, got {p[key]}"
@@ -83,4 +88,4 @@ class StreamAC(StreamQ):
     """
 
     Params = ActorCriticParams
-    revision = 1
+    revision = 2

@@ -61,7 +61,7 @@ class _Learning:
 
 
 class QLambda:
-    """Watkins' Q(λ) with a bounded step: traces end after an action that was not the best."""
+    """Watkins' Q(λ) with a bounded step: traces end after the update of an action that was not the best."""
 
     head = "greedy"
 

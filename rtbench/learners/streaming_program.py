@@ -103,6 +103,7 @@ class Stream:
         self._action = np.zeros(0, np.float32)
         self._return, self._weight = 0.0, 1.0
         self._pending: int | None = None
+        self._newest: NDArray[Any] | None = None
 
     # ---- running ---------------------------------------------------------------------------------------------------
 
@@ -154,13 +155,17 @@ class Stream:
             reward = self._rewards.scaled(reward)
         self._return += self._weight * reward
         self._weight *= self._p.gamma
+        self._newest = observation
 
     def end_episode(self, terminated: bool, bootstrap: int | None) -> None:
         """The last decision; after a time limit it leads to what the next would have rested on."""
         if terminated:
             self._learn(self._open, 0.0)
-        elif bootstrap is not None and bootstrap in self._seen:
-            self._learn(self._seen[bootstrap], self._weight)
+        elif bootstrap is not None and self._newest is not None:
+            # Where no inference was under way the loop has made one, which nobody heard of, on the newest observation.
+            following = self._seen.get(bootstrap)
+            following = self._normalised(self.loop.served(self._newest)) if following is None else following
+            self._learn(following, self._weight)
         if self._rewards is not None:
             self._rewards.over()
 

@@ -1,5 +1,6 @@
 """A file system of objects in memory, with conditional writes, that fails when it is told to."""
 
+import contextlib
 import random
 import threading
 
@@ -27,10 +28,8 @@ class FaultyObjects:
         with self._lock:
             self.calls.append((verb, path))
             for late in self._late:
-                try:
+                with contextlib.suppress(FileExistsError, FileNotFoundError):
                     late()
-                except (FileExistsError, FileNotFoundError):
-                    pass
             self._late.clear()
             if self._random.random() >= self._rate:
                 return act()

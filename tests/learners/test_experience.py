@@ -147,7 +147,7 @@ def test_learners_see_what_has_been_published_and_no_more():
     rows, decisions = shared.row_count, shared.decision_count
     life.play(12)
     shared.refresh()
-    assert (shared.steps, shared.row_count, shared.decision_count) == (rows, rows, decisions)
+    assert (shared.steps, shared.row_count, shared.decision_count) == (10, rows, decisions)
     assert not shared.over
     shared.close()
     assert shared.over

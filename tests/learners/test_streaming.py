@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers.dqn_cells import dqn_cell, whole
+from helpers.dqn_cells import constant, dqn_cell, whole
 
 from rtbench.architectures.mlp import MLP
 from rtbench.architectures.mlp import Params as MLPParams
@@ -62,14 +62,19 @@ def test_rewards_are_scaled_by_the_spread_of_returns():
             running = 0.0
 
 
+@pytest.mark.parametrize("max_steps", [37, 8, 7, 6])
 @pytest.mark.parametrize("learner", ["stream-q", "stream-ac"])
-def test_one_update_per_decision_on_what_was_seen(learner):
-    """Under a delay of three steps: the observation read, the action, the rewards until the next action."""
+def test_one_update_per_decision_on_what_was_seen(learner, max_steps):
+    """Under a delay of three steps: the observation read, the action, the rewards until the next action.
+
+    The last decision of an episode is learnt from too, also where a time limit ends it at the step at which the next
+    inference would have begun (6), or with one under way (7, 8).
+    """
     cell = dqn_cell(
         learner,
         {"normalise_observations": False, "scale_rewards": False},
         whole(latency=0.15),
-        env={"sticky_action_prob": 0.0},
+        env={"sticky_action_prob": 0.0, "max_steps": max_steps},
     )
     program = build(cell.learner).make(RunBatch(cell, (2,)))
     (stream,) = program.trainers
@@ -95,8 +100,20 @@ def test_one_update_per_decision_on_what_was_seen(learner):
     length = loop.lengths[0]
     steps = [at for at, _ in applied if at < length]
     ends = [*steps[1:], length]
-    assert len(told) in (len(steps), len(steps) - 1)
-    for (_, _, reward, discount, _), begin, end in zip(told, steps, ends, strict=False):
+    assert len(told) == len(steps)
+    for (_, _, reward, discount, _), begin, end in zip(told, steps, ends, strict=True):
         assert reward == pytest.approx(sum(0.99**k * rewards[begin + k] for k in range(end - begin)))
-        assert discount in (0.0, pytest.approx(0.99 ** (end - begin)))
+        terminal = end == length and length < max_steps
+        assert discount == (0.0 if terminal else pytest.approx(0.99 ** (end - begin)))
+    if length == max_steps:
+        np.testing.assert_array_equal(told[-1][4], rows[ends[-1] - 1] if length == 6 else rows[5])
     assert agent.updates == len(told)
+
+
+@pytest.mark.parametrize("learner", ["stream-q", "stream-ac"])
+def test_what_cannot_be_honoured_is_refused(learner):
+    """Updates that take time, and schedules by decisions."""
+    part = build(dqn_cell(learner).learner)
+    assert part.supports(dqn_cell(learner)) is None
+    assert "`learning`" in part.supports(dqn_cell(learner, met=whole(learning=constant(0.1))))
+    assert "environment steps" in part.supports(dqn_cell(learner, met=whole(latency_convention="published-code")))

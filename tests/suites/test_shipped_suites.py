@@ -8,7 +8,9 @@ import pytest
 
 from rtbench import plugins
 from rtbench.suites.expand import SuiteCell, expand
+from rtbench.suites.figures import names_axis
 from rtbench.suites.identity import run_ids
+from rtbench.suites.match import field_value, holds, view
 from rtbench.suites.model import load_suite
 from rtbench.suites.published import ALL
 
@@ -40,6 +42,32 @@ def test_every_profile_has_supported_cells_and_smoke_is_short(name: str) -> None
     if name != "quickstart":
         smoke = expand(load_suite(name, "smoke"), support=False)
         assert sum(cell.cell.budget.steps * len(cell.seeds) for cell in smoke) <= 7_500
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_figure_s_point_is_one_cell(name: str) -> None:
+    """In every profile, where a value of the cell stands along x; what rows measured there is known only to them."""
+    for profile in load_suite(name).profiles:
+        suite = load_suite(name, profile)
+        views = [view(cell.cell) for cell in expand(suite, support=False) if not cell.excluded]
+        for table in suite.document.figures:
+            if table.kind == "scatter" or not names_axis(table.x):
+                continue
+            fields = ("interaction.clock", *filter(None, [table.panel, *table.series]), table.x)
+            found = Counter(
+                tuple(str(field_value(seen, name)) for name in fields) for seen in views if holds(table.filter, seen)
+            )
+            assert {place: count for place, count in found.items() if count > 1} == {}, (profile, table.name)
+
+
+@pytest.mark.parametrize("name", ["atari-realtime", "atari-realtime-deep", "atari-realtime-rainbow"])
+def test_a_line_of_atari_s_leaderboard_is_one_cell(name: str) -> None:
+    """Whatever tells two cells apart, the order of inference and learning included."""
+    suite = load_suite(name)
+    fields = ("interaction.clock", *suite.document.leaderboard.group_by)
+    views = [view(cell.cell) for cell in expand(suite, support=False)]
+    lines = Counter(tuple(str(field_value(seen, field)) for field in fields) for seen in views)
+    assert set(lines.values()) == {1}
 
 
 def test_suites_share_runs() -> None:
