@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rtbench.suites.model import Suite
 
 FOLDER = "parity"
+_ACTING = ("frozen", "untrained")
+"""Learners that do not learn, and have episodes on the wall clock."""
 ATTEMPTS = 2
 """How often a cell is run if lateness spoils it."""
 
@@ -116,12 +119,15 @@ def _chosen(loaded: Suite, only: Sequence[str]) -> list[SuiteCell]:
 
 
 def _on_wall(cell: Cell) -> Cell:
-    """The cell on the wall clock, by a learner that can run there."""
+    """The cell on the wall clock, by a learner that only acts there.
+
+    Times are compared, not learning: that is not the same on both clocks (`rtbench.learners.dqn_wall`).
+    """
     from rtbench.plugins import part_class, use
 
     interaction = dataclasses.replace(cell.interaction, clock="wall", lateness=None, counterfactual="none")
     wall = dataclasses.replace(cell, interaction=interaction)
-    if part_class("learners", cell.learner.name).supports(wall) is None:
+    if cell.learner.name in _ACTING and part_class("learners", cell.learner.name).supports(wall) is None:
         return wall
     return dataclasses.replace(wall, learner=use("learners", "untrained"))
 
@@ -155,6 +161,7 @@ def _recorded(cell: Cell, seed: int) -> Recording:
     from rtbench.cell import RunBatch
     from rtbench.learners.wall import Spoiled, WallEpisodes
     from rtbench.plugins import build
+    from rtbench.realtime.recording import Recording
 
     for attempt in range(1, ATTEMPTS + 1):
         program = build(cell.learner).make(RunBatch(cell, (seed,)))
@@ -167,9 +174,10 @@ def _recorded(cell: Cell, seed: int) -> Recording:
                 raise
         else:
             break
-    recording: Recording | None = program.runs[0].recording
-    assert recording is not None
-    return recording
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "recording.parquet"
+        path.write_bytes(program.runs[0].kept)
+        return Recording.load(path)
 
 
 def _name(found: SuiteCell) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from rtbench.schedulers.base import SchedulerState, Steady
 _FINISH, _REGISTER, _IDLE, _START = 0, 1, 2, 3
 _BLOCK = 1 << 16
 """Inferences computed in one array at most."""
+_STRETCH_STEPS = 1 << 16
+"""Environment steps simulated before what is past is forgotten."""
 
 _Event = tuple[int, int, int, int]
 """(time in ns, kind, process, index of the inference or −1)."""
@@ -135,22 +137,46 @@ class VirtualClock:
     def timeline(self, steps: int, resets: Sequence[int] = ()) -> Timeline:
         """The first `steps` environment steps, simulated on if need be; `resets` as in `Timeline.with_resets`."""
         self.extend(steps)
-        horizon_ns = steps * self._step_ns
-        count = bisect_left(self._started, horizon_ns)
-        started, registered = _copy(self._started, count), _copy(self._registered, count)
-        line = Timeline(
-            steps=steps,
+        line = self._line(0, steps).with_resets(resets)
+        return line.fresh() if self._fresh else line
+
+    def window(self, first: int, steps: int) -> Timeline:
+        """Environment steps `first` to `steps` − 1, counted from `first`, with the inferences that start in them.
+
+        What started earlier is forgotten: a run that goes on for good needs no more memory than its window. Later
+        windows begin at `first` or after it. Observations read before `first` have negative numbers.
+        """
+        while (reached := self._horizon_ns // self._step_ns) < steps:
+            self.extend(min(steps, reached + _STRETCH_STEPS))
+            self._forget(first)
+        self._forget(first)
+        return self._line(first, steps)
+
+    def _line(self, first: int, steps: int) -> Timeline:
+        """Steps from `first` on, counted from it, and what starts in them."""
+        begin_ns, horizon_ns = first * self._step_ns, steps * self._step_ns
+        kept = slice(bisect_left(self._started, begin_ns), bisect_left(self._started, horizon_ns))
+        started, registered = _copy(self._started, kept), _copy(self._registered, kept)
+        return Timeline(
+            steps=steps - first,
             step_ns=self._step_ns,
-            process=_copy(self._process, count),
-            started_ns=started,
-            read_step=np.maximum((started - self._sensor_ns) // self._step_ns, 0),
-            finished_ns=_copy(self._finished, count),
-            registered_ns=np.where(registered < horizon_ns, registered, NEVER),
-            random=np.frombuffer(self._random, dtype=np.bool_, count=count).copy(),
-            resets=tuple(sorted(set(resets))),
+            process=_copy(self._process, kept),
+            started_ns=started - begin_ns,
+            read_step=np.maximum((started - self._sensor_ns) // self._step_ns, 0) - first,
+            finished_ns=_copy(self._finished, kept) - begin_ns,
+            registered_ns=np.where(registered < horizon_ns, registered - begin_ns, NEVER),
+            random=np.frombuffer(self._random, dtype=np.bool_)[kept].copy(),
             chunk=self._scheduler.chunk,
         )
-        return line.fresh() if self._fresh else line
+
+    def _forget(self, first: int) -> None:
+        """Drop inferences that started before a step, up to the first one under way."""
+        under_way = [index for *_, index in self._heap if index >= 0]
+        count = min([bisect_left(self._started, first * self._step_ns), *under_way])
+        for column in (self._process, self._started, self._finished, self._registered, self._busy, self._random):
+            del column[:count]
+        # No two events are of one process: they stay in order.
+        self._heap = [(at, kind, who, index - count if index >= 0 else index) for at, kind, who, index in self._heap]
 
     def _events(self, horizon_ns: int, limit: int) -> None:
         """Take at most `limit` events from the heap, one at a time."""
@@ -289,5 +315,5 @@ class VirtualClock:
         self._heap = heap
 
 
-def _copy(column: array[int], count: int) -> NDArray[np.int64]:
-    return np.frombuffer(column, dtype=np.int64, count=count).copy()
+def _copy(column: array[int], kept: slice) -> NDArray[np.int64]:
+    return np.frombuffer(column, dtype=np.int64)[kept].copy()

@@ -84,7 +84,7 @@ class DQN(Learner):
     """
 
     Params = Params
-    revision = 1
+    revision = 2
     preload = ("rtbench.learners.dqn_program",)
     reference_units_per_s = 60.0
     precisions = ("fp32", "bf16")

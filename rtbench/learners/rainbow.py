@@ -28,8 +28,9 @@ class Params(dqn.Params):
 class Rainbow(dqn.DQN):
     """Double, dueling, noisy, distributional (51 atoms), three steps, prioritised replay; otherwise as `dqn`.
 
-    Noise is drawn anew after every update, for acting and for learning, and left out in evaluation; ε-greedy stays
-    beside it, as in the code published with Staggered Asynchronous Inference (Appendix A, Figure 14).
+    Noise is drawn anew after every update, for acting and for learning (on the wall clock by every process for itself,
+    when it takes the new parameters), and left out in evaluation; ε-greedy stays beside it, as in the code published
+    with Staggered Asynchronous Inference (Appendix A, Figure 14).
     """
 
     Params = Params

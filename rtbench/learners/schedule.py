@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtbench.interaction.exploration import Exploration
+from rtbench.interaction.timeline import NEVER
 from rtbench.interaction.timing import chunk_of, clock_of, draws, timeline_of, timing
 
 if TYPE_CHECKING:
     from rtbench.cell import Cell
     from rtbench.interaction.timeline import Timeline
+    from rtbench.interaction.virtual import VirtualClock
     from rtbench.parts import EnvironmentSpec
 
 _EXPLORED_STEPS = 8192
+_STRETCH_STEPS = 8192
+"""How far a timeline for good is simulated ahead of what is asked for."""
+_LOOKS = 16
 _MARGIN_STEPS = 64
 """Steps simulated past a time limit, so that the inference under way at an episode's end has a known arrival."""
 
@@ -57,32 +62,37 @@ class Schedule:
         self.trivial = self._instant and not self._draws
         """Whether every step has an action of its own, none of them random: nobody needs to ask."""
         self._timeline: Timeline | None = None
-        self._simulate: Callable[[int], Timeline] | None = None
-        self._base = 0
+        self._clock: VirtualClock | None = None
+        self._base = self._origin = 0
+        """Steps of earlier episodes on a clock that goes on, and the one of them at which the timeline begins."""
         self._first = 0
+        self._path: tuple[int, ...] = ()
 
     def begin(self, episode: int, env_steps: int) -> None:
         """An episode starts after `env_steps` steps of all episodes before it."""
         self._earlier_steps = 0 if self._continues else env_steps
         if self._continues:
             self._base = env_steps
-            self._simulate = self._simulate or self._new()
             timeline = self._reach(env_steps + self._horizon)
             # Inferences of earlier episodes are dropped on arrival; this episode's are counted from its first.
-            self._first = int(np.searchsorted(timeline.started_ns, self._base * timeline.step_ns))
+            self._first = int(np.searchsorted(timeline.started_ns, (self._base - self._origin) * timeline.step_ns))
         elif self._draws or self._timeline is None:
-            self._simulate = self._new(episode) if self._draws else self._new()
-            self._adopt(self._simulate(self._horizon))
+            self._path = (episode,) if self._draws else ()
+            self._clock, self._timeline = None, None
+            self._reach(self._horizon)
 
-    def _new(self, *path: int) -> Callable[[int], Timeline]:
-        """From a number of steps to a timeline of that length, ever the same one further on."""
-        met, (layers, step_s) = self._interaction, self._given
+    def _simulated(self, steps: int) -> Timeline:
+        """A timeline up to so many steps, ever the same further on; of one that goes on, from this episode on."""
+        met, (layers, step_s), path = self._interaction, self._given, self._path
         named: tuple[str | int, ...] = (self._phase, *path)
         if self._instant:
-            return lambda steps: timeline_of(
-                met, layers, step_s, steps, self._seed, *named, exploration=self._coins(*path)
-            )
-        return clock_of(met, layers, step_s, self._seed, *named, exploration=self._coins(*path)).timeline
+            return timeline_of(met, layers, step_s, steps, self._seed, *named, exploration=self._coins(*path))
+        if self._clock is None:
+            self._clock = clock_of(met, layers, step_s, self._seed, *named, exploration=self._coins(*path))
+        if not self._continues:
+            return self._clock.timeline(steps)
+        self._origin, self._first = self._base, 0
+        return self._clock.window(self._base, steps)
 
     def _coins(self, *path: int) -> Exploration | None:
         """An exploration that is annealed, from its beginning; None where the interaction's own counts."""
@@ -103,15 +113,17 @@ class Schedule:
         self._process, self._read_step, self._random = (column.tolist() for column in columns)
 
     def _reach(self, steps: int) -> Timeline:
-        if self._timeline is None or self._timeline.steps < steps:
-            assert self._simulate is not None
-            self._adopt(self._simulate(2 * steps))
+        """The timeline, as far as so many steps of the clock at least."""
+        if self._timeline is None:
+            self._adopt(self._simulated(steps))
+        elif self._origin + self._timeline.steps < steps:
+            self._adopt(self._simulated(steps + _STRETCH_STEPS if self._continues else 2 * steps))
         assert self._timeline is not None
         return self._timeline
 
     def arrived(self, step: int) -> list[int]:
         """This episode's inferences whose action becomes usable for `step`, the last one counts."""
-        found = self._reach(self._base + step + 1).arrived(self._base + step)
+        found = self._reach(self._base + step + 1).arrived(self._base - self._origin + step)
         return [index - self._first for index in found if index >= self._first]
 
     def started(self, step: int) -> list[tuple[int, int, bool]]:
@@ -119,8 +131,10 @@ class Schedule:
 
         The observation of a reset is known at once, whatever the sensor's latency.
         """
-        found = self._reach(self._base + step + 1).started(self._base + step)
-        return [(self._process[m], max(0, self._read_step[m] - self._base), self._random[m]) for m in found]
+        timeline = self._reach(self._base + step + 1)
+        begun = self._base - self._origin
+        found = timeline.started(begun + step)
+        return [(self._process[m], max(0, self._read_step[m] - begun), self._random[m]) for m in found]
 
     def is_random(self, inference: int) -> bool:
         """Whether its action is random."""
@@ -128,11 +142,25 @@ class Schedule:
 
     def process(self, inference: int) -> int:
         """Whose it is, also of an inference that has not started yet; process 0 if it is beyond what is simulated."""
+        self._look(lambda: inference + self._first < len(self._process))
         at = inference + self._first
         return self._process[at] if at < len(self._process) else 0
 
     def soonest(self, under_way: Iterable[int]) -> int | None:
         """Of these inferences the one whose action will be usable first."""
         assert self._timeline is not None
-        registered = self._timeline.registered_ns
-        return min(under_way, key=lambda m: (int(registered[m + self._first]), m), default=None)
+        these = list(under_way)
+        self._look(lambda: not these or min(map(self._registered, these)) < NEVER)
+        return min(these, key=lambda m: (self._registered(m), m), default=None)
+
+    def _registered(self, inference: int) -> int:
+        assert self._timeline is not None
+        return int(self._timeline.registered_ns[inference + self._first])
+
+    def _look(self, known: Callable[[], bool]) -> None:
+        """Simulate a timeline that goes on further until something is known, within reason."""
+        for _ in range(_LOOKS if self._continues else 0):
+            if known():
+                return
+            assert self._timeline is not None
+            self._reach(self._origin + self._timeline.steps + 1)

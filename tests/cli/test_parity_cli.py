@@ -8,10 +8,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from helpers.dqn_cells import dqn_cell, whole
 
+from rtbench.cell import Budget
 from rtbench.cli import parity as command
 from rtbench.cli.parity import Compared
-from rtbench.realtime.parity import Comparison
+from rtbench.realtime.parity import Comparison, compare
 
 NAME = {
     **{"environment": "e", "method": "m", "scheduler": "staggered-max", "execution": "sequential"},
@@ -80,3 +82,14 @@ def test_the_page_shows_distances_tolerances_and_noise(tmp_path: Path, monkeypat
     for verdict in ("| agrees |", "| within noise |", "| undecided, run longer |", "| DIFFERS |"):
         assert page.count(verdict) == 1
     assert "cannot find faults of a scheduler" in page
+
+
+def test_a_cell_s_times_are_recorded_by_a_learner_that_only_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Genuine processes: the recording that a comparison is made from, of a cell whose learner could learn there."""
+    monkeypatch.setattr("rtbench.realtime.recording.Recording.spoiled", None)
+    met = whole("staggered-slots", 0.03, processes=2)
+    cell = command._on_wall(dqn_cell("dqn", met=met, budget=Budget(2, "episodes", 2, 1, 1)))
+    assert (cell.learner.name, cell.interaction.clock, command._refusal(cell)) == ("untrained", "wall", None)
+    recording = command._recorded(cell, 0)
+    assert len(recording.returns) == 2
+    assert len(compare(recording, cell.interaction, runs=2)) == 3

@@ -73,7 +73,8 @@ def test_noise_is_drawn_anew_for_every_version_and_in_every_process():
         shared = shared_of(given)
         parameters = versioned(shared.network)
         actor = LearningActor(shared, process, parameters)
-        actor._decide = lambda output: (outputs.append(np.array(output)), np.zeros(shared.spec.action_size))[1]
+        nothing = np.zeros(shared.spec.action_size)
+        actor._decide = lambda output, nothing=nothing: (outputs.append(np.array(output)), nothing)[1]
         observation = np.ones_like(LearningWorld(shared).sample)
         observation[-16:] = 0
         for version in (0, 0, 1):
@@ -103,21 +104,19 @@ def test_every_learner_copies_the_target_by_the_updates_of_all(monkeypatch):
     monkeypatch.setattr("os.nice", lambda by: None)
     given = cell("rainbow", learners=3, target_every=4, learning_starts=0, update_every=1, prioritised=False)
     each = [played(given) for _ in range(3)]
-    learners, newest = [Learner(shared) for shared in each], versioned(each[0].network)
-    copies, noises = [], []
+    learners, newest, copies = [Learner(shared) for shared in each], versioned(each[0].network), []
+    own = [newest.copy() for _ in each]
     for update in range(14):
         process = update % 3
-        learner, parameters = learners[process], newest.copy()
+        learner, parameters = learners[process], own[process]
+        parameters[:] = newest
         learner._last_steps = -100
-        if learner._updates is not None:  # what forking did: bound to one array for good
-            each[process].network.bind(parameters)
         before = [t.clone() for t in learner._updates._target] if learner._updates else None
         learner(parameters, process)
-        newest = parameters
+        newest = parameters.copy()
         after = learner._updates._target
         if before and not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
             copies.append(update)
-        noises.append(each[process].network.blocks | {"": each[process].network._streams[0]})
     assert int(newest[-1]) == 14
     assert copies == [4, 5, 6, 8, 9, 10, 12, 13]
     assert [shared.made[process] for process, shared in enumerate(each)] == [5, 5, 4]

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from rtbench.errors import RtbenchError
 from rtbench.learners.experience import Ahead, Experience, Priority
 from rtbench.learners.shared_experience import SharedExperience
 from rtbench.parts import EnvironmentSpec
@@ -123,6 +124,55 @@ def test_rewards_may_be_signs():
     life.play(6)
     drawn = experience.draw(np.random.default_rng(0), 16)
     assert set(drawn.returns.tolist()) <= {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_what_overtakes_is_not_looked_up_beyond_the_ring(n):
+    """Inferences 3k+2, 3k+1, 3k are applied in this order: near the ring's end a successor may be gone.
+
+    Every draw against a plain list, with both rings gone round and priorities of all sizes.
+    """
+    kept = Experience(spec(), decisions=30, rows=200, gamma_step=GAMMA, ahead=Ahead(n), priority=Priority(0.5, 0.4))
+    rng, told = np.random.default_rng(3), {}
+    pictures = rng.integers(0, 255, (601, SIDE * SIDE), np.uint8)
+    kept.begin_episode(pictures[0])
+    order = [3 * (t // 3) + 2 - t % 3 for t in range(600)]
+    rewards = rng.standard_normal(600)
+    for step in range(600):
+        kept.begin_inference(step)
+        if step >= 3:
+            kept.apply(order[step - 3])
+        kept.end_step(np.eye(4, dtype=np.float32)[step % 4], float(rewards[step]), pictures[step + 1])
+        for at in range(step - 3 - n, step - 3):  # what is still open makes the newest shorter
+            if at >= 0:
+                ahead = min(n, step - 3 - at)
+                earned = sum(GAMMA**k * rewards[at + 3 + k] for k in range(ahead))
+                told[order[at]] = (earned, GAMMA**ahead, pictures[order[at + ahead]])
+        if kept.ready(1):
+            drawn = kept.draw(rng, 8)
+            kept.prioritise(drawn, rng.random(8, np.float32))
+            for k, decision in enumerate(drawn.decisions.tolist()):
+                earned, discount, following = told[decision]
+                np.testing.assert_array_equal(drawn.observations[k], pictures[decision])
+                assert (drawn.returns[k], drawn.discounts[k]) == (
+                    pytest.approx(earned, abs=1e-4),
+                    pytest.approx(discount),
+                )
+                np.testing.assert_array_equal(drawn.following[k], following)
+
+
+def test_priorities_of_errors():
+    """(|δ| + 10⁻⁶)^α: without an error one is drawn now and then all the same, a negative one counts as it is large."""
+    experience = Experience(spec(), decisions=60, rows=60, priority=Priority(0.5, 0.4))
+    Life(experience, 1).play(12)
+    drawn = experience.draw(np.random.default_rng(0), 3)
+    one = dataclasses.replace(drawn, decisions=np.flatnonzero(experience.closed)[:3])
+    experience.prioritise(one, np.array([0.0, -4.0, 9.0], np.float32))
+    found = experience._priorities.of(one.decisions)
+    assert found.tolist() == pytest.approx([1e-3, (4 + 1e-6) ** 0.5, (9 + 1e-6) ** 0.5])
+    with pytest.raises(RtbenchError, match="errors of 2 of 3 decisions are not finite"):
+        experience.prioritise(one, np.array([1.0, np.nan, np.inf], np.float32))
+    assert experience._priorities.of(one.decisions).tolist() == found.tolist()
 
 
 def test_large_errors_are_drawn_more_often_and_weigh_less():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.cells import interaction
 from helpers.dqn_cells import constant, dqn_cell, whole
 
 from rtbench.architectures.mlp import MLP
@@ -62,18 +63,21 @@ def test_rewards_are_scaled_by_the_spread_of_returns():
             running = 0.0
 
 
-@pytest.mark.parametrize("max_steps", [37, 8, 7, 6])
+@pytest.mark.parametrize(
+    ("met", "max_steps"),
+    [(whole(latency=0.15), 37), (whole(latency=0.15), 8), (whole(latency=0.15), 6), (interaction("instant", 0.0), 8)],
+    ids=["delayed", "8", "6", "instant"],
+)
 @pytest.mark.parametrize("learner", ["stream-q", "stream-ac"])
-def test_one_update_per_decision_on_what_was_seen(learner, max_steps):
+def test_one_update_per_decision_on_what_was_seen(learner, met, max_steps):
     """Under a delay of three steps: the observation read, the action, the rewards until the next action.
 
-    The last decision of an episode is learnt from too, also where a time limit ends it at the step at which the next
-    inference would have begun (6), or with one under way (7, 8).
+    The last decision of an episode is learnt from too, whether a time limit finds an inference under way or none.
     """
     cell = dqn_cell(
         learner,
         {"normalise_observations": False, "scale_rewards": False},
-        whole(latency=0.15),
+        met,
         env={"sticky_action_prob": 0.0, "max_steps": max_steps},
     )
     program = build(cell.learner).make(RunBatch(cell, (2,)))
@@ -81,10 +85,15 @@ def test_one_update_per_decision_on_what_was_seen(learner, max_steps):
     told, agent = [], stream.agent
     learn = agent.learn
     agent.learn = lambda *given: (told.append(given), learn(*given))[1]
-    rows, rewards, applied = [], [], []
-    for name, keep in (("apply", lambda m: applied.append((len(rewards), m))),):
+    rows, rewards, applied, reads, ended = [], [], [], [], []
+    for name, keep in (
+        ("begin_episode", lambda first: rows.append(np.asarray(first, np.float32))),
+        ("begin_inference", lambda read, process: reads.append(read)),
+        ("apply", lambda m: applied.append((len(rewards), m))),
+        ("end_episode", lambda *how: ended.append(how)),
+    ):
         original = getattr(stream, name)
-        setattr(stream, name, lambda m, original=original, keep=keep: (keep(m), original(m))[1])
+        setattr(stream, name, lambda *given, original=original, keep=keep: (keep(*given), original(*given))[1])
     loop = stream.loop
     first_loop_step = loop.env.step
 
@@ -103,10 +112,13 @@ def test_one_update_per_decision_on_what_was_seen(learner, max_steps):
     assert len(told) == len(steps)
     for (_, _, reward, discount, _), begin, end in zip(told, steps, ends, strict=True):
         assert reward == pytest.approx(sum(0.99**k * rewards[begin + k] for k in range(end - begin)))
-        terminal = end == length and length < max_steps
+        terminal = end == length and ended[0][0]
         assert discount == (0.0 if terminal else pytest.approx(0.99 ** (end - begin)))
-    if length == max_steps:
-        np.testing.assert_array_equal(told[-1][4], rows[ends[-1] - 1] if length == 6 else rows[5])
+    followers = [m for _, m in applied[1:]] + ([] if ended[0][0] else [ended[0][1]])
+    assert ended[0][0] is False or max_steps == 37
+    for (seen, _, _, _, following), (_, m), then in zip(told, applied, followers, strict=False):
+        np.testing.assert_array_equal(seen, rows[reads[m]])
+        np.testing.assert_array_equal(following, rows[reads[then]])
     assert agent.updates == len(told)
 
 

@@ -45,8 +45,11 @@ class Task:
         params = Params(jobs=self.at_once, threads=self.threads, retries=self.retries, wait=self.wait)
         execution = Local(params).make(state_from(self.state), _tell)
         with Stopping() as early, limit_asks_to_stop() as limit:
-            # A stop that was asked for before the runner listens has nothing to checkpoint yet.
-            stopped = bool(early) or execution.run([Job.from_json(job) for job in self.jobs])
+            try:
+                # A stop that was asked for before the runner listens has nothing to checkpoint yet.
+                stopped = bool(early) or execution.run([Job.from_json(job) for job in self.jobs])
+            except KeyboardInterrupt:  # asked twice: the limit itself came while it was ending
+                stopped = True
         if not stopped:
             return "done"
         return self._again() if limit.is_set() else "asked to stop"
@@ -57,8 +60,12 @@ class Task:
         if restarts >= self.requeues:
             _tell({"event": "note", "text": f"its time is up for the {restarts + 1}th time; not requeued any more"})
             return "time is up"
-        subprocess.run(["scontrol", "requeue", task_name()], check=True, timeout=60)
-        return "requeued"
+        done = subprocess.run(
+            ["scontrol", "requeue", task_name()], capture_output=True, text=True, check=False, timeout=60
+        )
+        if done.returncode:
+            _tell({"event": "note", "text": f"its time is up, and it could not be requeued: {done.stderr.strip()}"})
+        return "time is up" if done.returncode else "requeued"
 
 
 def task_name() -> str:

@@ -57,6 +57,7 @@ def supervise(name, script, sign):
         process = subprocess.Popen(["bash", script], env=os.environ | more)
         write(name, "RUNNING")
         watch(name, process, sign)
+        (HERE / f"{name}.limit").unlink(missing_ok=True)
         slot.rmdir()
         if not (HERE / f"{name}.requeue").exists():
             break

@@ -63,7 +63,7 @@ def start(*arguments, **environment):
 
 def ended(process, code=0):
     """What it printed; it ends with the code."""
-    out, _ = process.communicate(timeout=400)
+    out, _ = process.communicate(timeout=1500)
     assert process.returncode == code, out
     return out
 

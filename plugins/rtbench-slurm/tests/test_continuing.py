@@ -76,6 +76,18 @@ def test_time_limit_checkpoints_and_requeues_until_it_is_done(tmp_path, fake, un
     assert "continues at" in log
 
 
+def test_limit_that_comes_with_its_signal_loses_nothing(tmp_path, fake, uninterrupted):
+    """As on a machine that stood still in between; the task goes on by itself if it could still requeue itself."""
+    path, state = suite(tmp_path, steps=STEPS), tmp_path / "state"
+    rtbench("run", path, "--state", state, *ON_SLURM)
+    eventually(lambda: checkpoints(state))
+    (fake / "1.near").touch()
+    (fake / "1.limit").touch()
+    eventually(lambda: done(state) == 1 or not waiting(fake))
+    rtbench("run", path, "--state", state, *ON_SLURM, "--follow", "--poll-s", 0.2)
+    assert outcome_difference(only(state), uninterrupted) == []
+
+
 def test_cancelled_is_interrupted_and_continues_when_submitted_again(tmp_path, fake, uninterrupted):
     path, state = suite(tmp_path, steps=STEPS), tmp_path / "state"
     rtbench("run", path, "--state", state, *ON_SLURM)
