@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -174,10 +173,7 @@ def _recorded(cell: Cell, seed: int) -> Recording:
                 raise
         else:
             break
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "recording.parquet"
-        path.write_bytes(program.runs[0].kept)
-        return Recording.load(path)
+    return Recording.from_bytes(program.runs[0].kept)
 
 
 def _name(found: SuiteCell) -> dict[str, Any]:

@@ -262,11 +262,20 @@ class Recording:
     @classmethod
     def load(cls, path: Path | str) -> Recording:
         """The inverse of `save`; InvalidResults if the file is no recording."""
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise InvalidResults(f"no recording of a run: {error}", place=str(path)) from None
+        return cls.from_bytes(content, place=str(path))
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, place: str = "recording") -> Recording:
+        """The inverse of `to_bytes`; InvalidResults, naming the place, if it is no recording."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
-            rows = pq.read_table(str(path), use_threads=False).to_pylist()
+            rows = pq.read_table(io.BytesIO(content), use_threads=False).to_pylist()
             first = rows[0]
             if first["format"] != FORMAT:
                 raise ValueError(f"it has format {first['format']}, this rtbench reads {FORMAT}")
@@ -275,7 +284,7 @@ class Recording:
             about["interrupted"] = first.get("interrupted", False)
             return cls(tuple(_stretch(row) for row in rows), **about, updates=updates)
         except (OSError, ValueError, KeyError, IndexError, TypeError, pa.ArrowException) as error:
-            raise InvalidResults(f"no recording of a run: {error}", place=str(path)) from None
+            raise InvalidResults(f"no recording of a run: {error}", place=place) from None
 
 
 def _row(stretch: Stretch) -> dict[str, Any]:
