@@ -38,7 +38,7 @@ class Runner:
 
     def __init__(self, name, system, time, rows, rng):
         self.store = ObjectStore("s3://bucket/state", system=system, patience_s=5.0, clock=time, sleep=time.sleep)
-        self.rows, self.todo, self.rng, self.time = RowStore(self.store), list(rows), rng, time
+        self.rows, self.left, self.rng, self.time = RowStore(self.store), list(rows), rng, time
         self.leases = Leases(self.store, Holder(name, name, "boot", 1, "1"), lease_s=60, clock=time)
         self.held, self.row, self.paused_s = None, None, 0.0
         self.committed = []
@@ -54,12 +54,12 @@ class Runner:
 
     def _turn(self):
         if self.held is None:
-            if not self.todo:
+            if not self.left:
                 return
-            row = self.todo.pop(0)
-            self.todo.append(row)
+            row = self.left.pop(0)
+            self.left.append(row)
             if not isinstance(standing(self.rows, row["run_id"], 1, 1), int):
-                self.todo.remove(row)
+                self.left.remove(row)
                 return
             self.held = self.leases.acquire(row["run_id"])
             if self.held and not isinstance(standing(self.rows, row["run_id"], 1, 1), int):
@@ -93,7 +93,7 @@ def test_four_runners_lose_and_double_nothing(seed, monkeypatch):
             if rng.random() < 0.02:
                 runner.paused_s = time.now + 300  # a machine that slept through its lease
         time.now += 1
-        if not any(each.todo or each.held for each in runners):
+        if not any(each.left or each.held for each in runners):
             break
     system._rate = 0.0
     found = Counter(row["run_id"] for row in RowStore(runners[0].store).rows())
