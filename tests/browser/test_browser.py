@@ -202,6 +202,7 @@ def test_a_live_page_renews_itself_when_there_is_news_and_keeps_what_was_chosen(
     page.evaluate("window.before = true")
     page.wait_for_timeout(700)
     assert page.evaluate("window.before") is True  # no news, no reload
-    live.write_text('window.rtbenchLive && window.rtbenchLive("two");')
-    page.wait_for_function("window.before === undefined")
+    with page.expect_event("load"):
+        live.write_text('window.rtbenchLive && window.rtbenchLive("two");')
+    assert page.evaluate("window.before") is None
     assert page.locator("[data-key=board-1] [data-filter=execution]").input_value() == "sequential"
