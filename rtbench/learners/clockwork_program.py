@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from rtbench.interaction.enough import enough_processes
 from rtbench.interaction.timeline import NEVER, Timeline, nearest_rank
 from rtbench.interaction.timing import timeline_of
-from rtbench.learners.base import Outcome
+from rtbench.learners.counted import Counted
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
 from rtbench.units import seconds_to_ns
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 EARLY_CYCLES = 20
 
 
-class ClockworkProgram:
+class ClockworkProgram(Counted):
     """What was counted is small and kept; a timeline is computed whole and forgotten."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
@@ -39,7 +38,7 @@ class ClockworkProgram:
         self._layers = len(graph.layers)
         self._step_s = spec.step_s
         self._holds = build(met.default_policy).holds
-        self._done: list[dict[str, Any]] = []
+        super().__init__()
 
     # ---- running ---------------------------------------------------------------------------------------------------
 
@@ -134,34 +133,6 @@ class ClockworkProgram:
         if given.inaction_share is not None:
             out["rtbench/formula_inaction_share"] = given.inaction_share
         return out | {"rtbench/formula_overwritten_share": given.overwritten_share}
-
-    # ---- telling ---------------------------------------------------------------------------------------------------
-
-    def metrics(self) -> list[dict[str, float]]:
-        """Nothing on the way."""
-        return []
-
-    def outcomes(self) -> list[Outcome]:
-        """What was counted of every run."""
-        return [Outcome(dict(told["columns"]), dict(told["extras"])) for told in self._done]
-
-    def policies(self, run_ids: Sequence[str]) -> list[Any]:
-        """None."""
-        return []
-
-    # ---- checkpoints -----------------------------------------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        """What was counted so far."""
-        return {"done": self._done}
-
-    def appended(self) -> dict[str, Any]:
-        """Nothing grows."""
-        return {}
-
-    def restore(self, state: dict[str, Any], segments: Iterable[dict[str, Any]]) -> None:
-        """Back to a state."""
-        self._done = list(state["done"])
 
 
 def _cycle(process: NDArray[np.int64]) -> NDArray[np.int64]:

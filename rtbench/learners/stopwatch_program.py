@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rtbench.backends.measure import Contender, Measurement, dtype, figures, one_thread, with_threads
 from rtbench.backends.stopwatch import Stopwatch
 from rtbench.errors import SuiteError
 from rtbench.interaction.profile import ProfileGroup, summary
-from rtbench.learners.base import Outcome
+from rtbench.learners.counted import Counted
 from rtbench.learners.policy import graph_columns
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build, use
@@ -30,7 +30,7 @@ TOLD = (
 Timed = Sequence[tuple[Contender, ProfileGroup]]
 
 
-class StopwatchProgram:
+class StopwatchProgram(Counted):
     """A measurement that is interrupted begins anew: half of one machine's state and half of another's say nothing."""
 
     def __init__(self, batch: RunBatch, params: Params) -> None:
@@ -42,7 +42,7 @@ class StopwatchProgram:
         )
         self._watch: Stopwatch | None = None
         self._held = contextlib.ExitStack()
-        self._done: list[dict[str, Any]] = []
+        super().__init__()
 
     @property
     def done_units(self) -> int:
@@ -91,34 +91,6 @@ class StopwatchProgram:
             **{"eval_return_final": 0.0, "updates": 0, "env_steps": 0, "ticks": len(own.samples_ns)},
         }
         return {"columns": columns, "extras": extras(self._own, groups)}
-
-    # ---- telling ---------------------------------------------------------------------------------------------------
-
-    def metrics(self) -> list[dict[str, float]]:
-        """Nothing on the way."""
-        return []
-
-    def outcomes(self) -> list[Outcome]:
-        """What was measured in every run."""
-        return [Outcome(dict(told["columns"]), dict(told["extras"])) for told in self._done]
-
-    def policies(self, run_ids: Sequence[str]) -> list[Any]:
-        """None."""
-        return []
-
-    # ---- checkpoints -----------------------------------------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        """The runs that are over."""
-        return {"done": self._done}
-
-    def appended(self) -> dict[str, Any]:
-        """Nothing grows."""
-        return {}
-
-    def restore(self, state: dict[str, Any], segments: Iterable[dict[str, Any]]) -> None:
-        """Back to a state."""
-        self._done = list(state["done"])
 
 
 def contenders(own: Contender, against: Sequence[str]) -> list[Contender]:
