@@ -16,6 +16,7 @@ from ratio import compare, table
 from torch import nn
 
 from rtbench.backends.measure import random_parameters
+from rtbench.graph import ActingSpec
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build, use
 
@@ -35,7 +36,7 @@ def main() -> None:
         graph = build(use("architectures", "mlp", {"layers": layers, "width": WIDTH})).make(
             PolicyShape(WIDTH, 1, WIDTH)
         )
-        acting = build(use("backends", "eager")).make(graph, random_parameters(graph, 0), "sequential", 1.0)
+        acting = build(use("backends", "eager")).make(ActingSpec(graph, "sequential", 1.0), random_parameters(graph, 0))
         acting.restart(observation)
         modules = [module for _ in range(layers) for module in (nn.Linear(WIDTH, WIDTH), nn.ReLU())][:-1]
         network = nn.Sequential(*modules)

@@ -31,7 +31,17 @@ SECTIONS: dict[str, tuple[str, dict[str, list[str]]]] = {
     "What parts make": (
         "The objects that `make` answers with, and what they are told.",
         {
-            "rtbench.graph": ["GraphBuilder", "LayerGraph", "Read", "Term", "Convolution", "Layer", "Lags", "Plan"],
+            "rtbench.graph": [
+                "GraphBuilder",
+                "LayerGraph",
+                "ActingSpec",
+                "Read",
+                "Term",
+                "Convolution",
+                "Layer",
+                "Lags",
+                "Plan",
+            ],
             "rtbench.schedulers.base": ["SchedulerState", "Steady"],
             "rtbench.backends.base": ["Acting", "Refreshable", "ActingMany"],
             "rtbench.learners.base": ["Program", "Outcome"],

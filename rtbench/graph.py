@@ -35,6 +35,7 @@ __all__ = [
     "ACTION",
     "OBSERVATION",
     "SOURCES",
+    "ActingSpec",
     "Convolution",
     "GraphBuilder",
     "Lags",
@@ -43,6 +44,7 @@ __all__ = [
     "Plan",
     "Read",
     "Shape",
+    "Start",
     "Term",
     "layer_share",
     "outputs",
@@ -245,6 +247,32 @@ def _fraction(value: float | Fraction) -> Fraction:
 
 
 # ---- declaring -------------------------------------------------------------------------------------------------------
+
+
+Start = str
+"""'zero' masks node values before an episode's first tick, 'hold' gives them one pass on the first observation."""
+
+
+@dataclass(frozen=True)
+class ActingSpec:
+    """What a backend is asked to execute: a graph, how, what precedes the first tick, and how many rows at once.
+
+    `seed` is for random layers. With a `batch` above 1 observations, actions and outputs are [batch, size], all rows in
+    lockstep. `fixed` parameters stay as they are until something is told to take them anew.
+    """
+
+    graph: LayerGraph
+    execution: str
+    delta: float
+    start: Start = "zero"
+    seed: int = 0
+    batch: int = 1
+    fixed: bool = False
+
+    @property
+    def lags(self) -> Lags:
+        """How many ticks back every edge reads."""
+        return self.graph.lags(self.execution, self.delta)
 
 
 class GraphBuilder:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rtbench.backends.base import Refreshable
     from rtbench.cell import Cell, RunBatch
-    from rtbench.graph import LayerGraph
+    from rtbench.graph import ActingSpec, LayerGraph
     from rtbench.learners.base import Program
     from rtbench.many import Many
     from rtbench.results.places import State
@@ -246,27 +246,15 @@ class Backend(Part, ABC):
     own, or always one; None if it does not say. More threads than one are not measured of what has one."""
 
     @abstractmethod
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
-        """Something that acts tick by tick; `seed` is for random layers.
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
+        """Something that acts tick by tick; RtbenchError with the reason if it `refuses`.
 
         `parameters`: layer -> {'weight' [inputs, outputs], 'bias' [outputs]}, read as they are at every tick, however
-        they were changed in place; if they are `fixed`, as they were when it was made or last refreshed, which may be
-        faster. With a `batch` above 1 observations, actions and outputs are [batch, size], all rows in lockstep.
-        RtbenchError with the reason if it `refuses`.
+        they were changed in place; if the spec says that they are `fixed`, as they were when it was made or last
+        refreshed, which may be faster.
         """
 
-    def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
+    def refuses(self, spec: ActingSpec) -> str | None:
         """None if it can execute this graph, else the reason it cannot."""
         return None
 

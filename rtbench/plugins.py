@@ -172,7 +172,7 @@ def entry(kind: str, name: str, *, place: str = "") -> Entry:
             place=place,
             given=name,
             allowed=sorted(found),
-            hint=f"rtbench list {kind}",
+            hint=f"rtbench list {kind}; what a plugin brings is known once its distribution is installed",
         )
     found[name].check()
     return found[name]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from rtbench.backends.planned import planned
 from rtbench.backends.planned import tick as planned_tick
-from rtbench.graph import ACTION, OBSERVATION, Layer, LayerGraph, Shape
+from rtbench.graph import ACTION, OBSERVATION, ActingSpec, Layer, Shape
 from rtbench.unrolling import Arithmetic, instant
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 A = TypeVar("A")
-
-Start = str
-"""'zero' masks node values before an episode's first tick, 'hold' gives them one pass on the first observation."""
 
 
 class Acting(Protocol):
@@ -106,25 +103,21 @@ class GraphActing(Generic[A]):
 
     def __init__(
         self,
-        graph: LayerGraph,
+        spec: ActingSpec,
         arithmetic: Arithmetic[A],
-        execution: str,
-        delta: float,
-        start: Start,
         load: Callable[[NDArray[np.float32]], A],
         unload: Callable[[A], NDArray[np.float32]],
-        seed: int = 0,
-        batch: int = 1,
     ) -> None:
         import numpy as np
 
         from rtbench.seeds import generator
 
-        self._rng = generator(seed, "dropout") if graph.random else None
-        self._arithmetic = Dropping(arithmetic, self._rng, load, batch) if self._rng else arithmetic
-        self._rows = (batch,) if batch > 1 else ()
-        self._graph, self._start = graph, start
-        self._lags, self._instant = graph.lags(execution, delta), execution == "instant"
+        graph = spec.graph
+        self._rng = generator(spec.seed, "dropout") if graph.random else None
+        self._arithmetic = Dropping(arithmetic, self._rng, load, spec.batch) if self._rng else arithmetic
+        self._rows = (spec.batch,) if spec.batch > 1 else ()
+        self._graph, self._start = graph, spec.start
+        self._lags, self._instant = spec.lags, spec.execution == "instant"
         self._plan = planned(graph, self._lags.edges)
         self._load, self._unload = load, unload
         self._past: deque[dict[str, A]] = deque(maxlen=max(1, *self._lags.edges.values()))

@@ -11,7 +11,7 @@ from rtbench.parts import Backend, param
 if TYPE_CHECKING:
     from rtbench.backends.base import Refreshable
     from rtbench.cell import Cell
-    from rtbench.graph import LayerGraph
+    from rtbench.graph import ActingSpec, LayerGraph
 
 IMAGES = "a convolution uses its weights at many places and pooling is no product: neither stands in a block matrix"
 
@@ -42,38 +42,27 @@ class Block(Backend):
 
         return refusal_of_cell(cls, cell)
 
-    def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
+    def refuses(self, spec: ActingSpec) -> str | None:
         """Images, and matrices above `limit_gib`."""
-        if reason := _images(self, graph):
+        if reason := _images(self, spec.graph):
             return reason
         from rtbench.backends.layout import layout
         from rtbench.backends.matrices import matrix_shape
 
-        shapes = [matrix_shape(stage) for stage in layout(graph, execution, delta).stages]
+        shapes = [matrix_shape(stage) for stage in layout(spec.graph, spec.execution, spec.delta).stages]
         largest = max(4 * rows * columns for rows, columns in shapes) / 2**30
         limit = self.params.limit_gib
         if largest <= limit:
             return None
         return f"backend block: a dense matrix of {largest:.3g} GiB is above limit_gib = {limit:g}"
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting on a matrix of copies; RtbenchError for images and for what is too large."""
         from rtbench.backends.matrices import MatrixActing, dense
         from rtbench.backends.refusals import check
 
-        check(self, "block", graph, execution, delta, batch)
-        return MatrixActing(graph, parameters, execution, delta, start, seed, batch, fixed=fixed, form=dense)
+        check(self, "block", spec)
+        return MatrixActing(spec, parameters, form=dense)
 
 
 class Sparse(Backend):
@@ -90,28 +79,17 @@ class Sparse(Backend):
 
         return refusal_of_cell(cls, cell)
 
-    def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
+    def refuses(self, spec: ActingSpec) -> str | None:
         """Images."""
-        return _images(self, graph)
+        return _images(self, spec.graph)
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting on a sparse matrix of copies; RtbenchError for images."""
         from rtbench.backends.matrices import MatrixActing, sparse
         from rtbench.backends.refusals import check
 
-        check(self, "sparse", graph, execution, delta, batch)
-        return MatrixActing(graph, parameters, execution, delta, start, seed, batch, fixed=fixed, form=sparse)
+        check(self, "sparse", spec)
+        return MatrixActing(spec, parameters, form=sparse)
 
 
 def _images(backend: Backend, graph: LayerGraph) -> str | None:

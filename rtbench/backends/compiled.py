@@ -10,7 +10,7 @@ from rtbench.parts import Backend
 if TYPE_CHECKING:
     from rtbench.backends.base import Refreshable
     from rtbench.cell import Cell
-    from rtbench.graph import LayerGraph
+    from rtbench.graph import ActingSpec
 
 
 class Compiled(Backend):
@@ -28,28 +28,17 @@ class Compiled(Backend):
         """A C++ compiler."""
         return _unsupported()
 
-    def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
+    def refuses(self, spec: ActingSpec) -> str | None:
         """A C++ compiler."""
         return _unsupported()
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting by compiled code; RtbenchError without a C++ compiler."""
         from rtbench.backends.compiled_acting import CompiledActing
         from rtbench.backends.refusals import check
 
-        check(self, "compiled", graph, execution, delta, batch)
-        return CompiledActing(graph, parameters, execution, delta, start, seed, batch)
+        check(self, "compiled", spec)
+        return CompiledActing(spec, parameters)
 
 
 def _unsupported() -> str | None:

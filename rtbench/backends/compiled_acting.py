@@ -16,23 +16,14 @@ from rtbench.backends.torch_arithmetic import lstm_value
 from rtbench.backends.torch_images import convolved, pooled
 from rtbench.backends.torch_shared import Shared
 from rtbench.errors import RtbenchError
-from rtbench.graph import LayerGraph
+from rtbench.graph import ActingSpec
 
 
 class CompiledActing(FrameActing):
     """One compiled call per tick: earlier frames and parameters in, the values of all layers out."""
 
-    def __init__(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str,
-        seed: int,
-        batch: int,
-    ) -> None:
-        super().__init__(graph, parameters, execution, delta, start, seed, batch)
+    def __init__(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> None:
+        super().__init__(spec, parameters)
         frames, depth = torch.from_numpy(self.frames), self.layout.depth
         # contiguous copies of the frames a tick reads would cost more than the strides do
         self._frames = [[frames[:, (slot - k) % depth] for k in range(depth)] for slot in range(depth)]

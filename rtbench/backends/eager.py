@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rtbench.graph import LayerGraph
+from rtbench.graph import ActingSpec
 from rtbench.parts import Backend
 
 if TYPE_CHECKING:
@@ -21,30 +21,16 @@ class Eager(Backend):
     requires = ("torch",)
     extra = "torch"
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting on tensors that share memory with the parameters."""
         from rtbench.backends.eager_acting import EagerActing
 
-        return EagerActing(graph, parameters, execution, delta, start, seed, batch)
+        return EagerActing(spec, parameters)
 
     def make_many(
         self,
-        graph: LayerGraph,
+        spec: ActingSpec,
         parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
         *,
         count: int,
         observation_dtype: str = "float32",
@@ -53,8 +39,7 @@ class Eager(Backend):
         """One call per layer for all environments that step; RtbenchError for graphs with dropout."""
         from rtbench.backends.eager_many import EagerMany
 
-        shared = _shared(parameters)
-        return EagerMany(graph, shared, execution, delta, start, count, observation_dtype, observation_scale)
+        return EagerMany(spec, _shared(parameters), count, observation_dtype, observation_scale)
 
 
 def _shared(parameters: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtbench.backends.base import GraphActing, Start
+from rtbench.backends.base import GraphActing
 from rtbench.backends.torch_arithmetic import LARGE, lstm_value, product
 from rtbench.backends.torch_images import convolved, pooled
 from rtbench.backends.torch_shared import Shared
-from rtbench.graph import Layer, LayerGraph, Shape
+from rtbench.graph import ActingSpec, Layer, Shape
 
 
 class EagerArithmetic:
@@ -67,18 +67,10 @@ class EagerArithmetic:
 class EagerActing(GraphActing[Tensor]):
     """Acting on tensors that share memory with the parameters."""
 
-    def __init__(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: Start,
-        seed: int,
-        batch: int,
-    ) -> None:
+    def __init__(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> None:
         self._shared = Shared(parameters)
-        self._plain = EagerArithmetic(self._shared, batch)
+        self._plain = EagerArithmetic(self._shared, spec.batch)
+        batch = spec.batch
         rows = (batch, -1) if batch > 1 else (-1,)
 
         def load(value: NDArray[np.float32]) -> Tensor:
@@ -88,7 +80,7 @@ class EagerActing(GraphActing[Tensor]):
             result: NDArray[np.float32] = value.reshape(rows).numpy()
             return result
 
-        super().__init__(graph, self._plain, execution, delta, start, load, unload, seed, batch)
+        super().__init__(spec, self._plain, load, unload)
 
     def refresh(self) -> None:
         """Take the arrays anew."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from rtbench.backends.torch_arithmetic import TorchArithmetic, TorchParameters
 from rtbench.backends.torch_rollout import start_values
 from rtbench.errors import RtbenchError
-from rtbench.graph import ACTION, OBSERVATION, SOURCES, LayerGraph
+from rtbench.graph import ACTION, OBSERVATION, SOURCES, ActingSpec, LayerGraph
 from rtbench.unrolling import step
 
 
@@ -26,20 +26,18 @@ class EagerMany:
 
     def __init__(
         self,
-        graph: LayerGraph,
+        spec: ActingSpec,
         parameters: TorchParameters,
-        execution: str,
-        delta: float,
-        start: str,
         count: int,
         observation_dtype: str = "float32",
         observation_scale: float = 1.0,
     ) -> None:
+        graph = spec.graph
         if graph.random:
             raise RtbenchError("layers with dropout act one environment at a time", place="backend eager")
-        self._graph, self._parameters, self._start, self._scale = graph, parameters, start, observation_scale
+        self._graph, self._parameters, self._start, self._scale = graph, parameters, spec.start, observation_scale
         self._arithmetic = TorchArithmetic(parameters, observation_scale)
-        self._lags, self._instant = graph.lags(execution, delta), execution == "instant"
+        self._lags, self._instant = spec.lags, spec.execution == "instant"
         self._position = torch.zeros(count, dtype=torch.int64)
         self._fresh = torch.ones(count, dtype=torch.bool)
         self._past = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rtbench.backends.base import Dropping
 from rtbench.backends.layout import Layout, layout
 from rtbench.backends.numpy_backend import NumPyArithmetic
-from rtbench.graph import ACTION, OBSERVATION, Layer, LayerGraph
+from rtbench.graph import ACTION, OBSERVATION, ActingSpec, Layer
 from rtbench.seeds import generator
 from rtbench.unrolling import Arithmetic, instant
 
@@ -26,21 +26,13 @@ class FrameActing(ABC):
     multiplies a tick's values with, None without any. The start rule's one pass is NumPy's, in float32.
     """
 
-    def __init__(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str,
-        seed: int,
-        batch: int,
-    ) -> None:
-        self._graph, self._start, self._batch = graph, start, batch
-        self._instant = execution == "instant"
-        self.layout: Layout = layout(graph, execution, delta)
+    def __init__(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> None:
+        graph, batch = spec.graph, spec.batch
+        self._graph, self._start, self._batch = graph, spec.start, batch
+        self._instant = spec.execution == "instant"
+        self.layout: Layout = layout(graph, spec.execution, spec.delta)
         self.frames: Array = np.zeros((batch, self.layout.depth, self.layout.size), np.float32)
-        self._rng = generator(seed, "dropout") if graph.random else None
+        self._rng = generator(spec.seed, "dropout") if graph.random else None
         self.kept: Array | None = np.ones((batch, self.layout.size), np.float32) if graph.random else None
         plain = NumPyArithmetic(parameters)
         self._arithmetic: Arithmetic[Array] = Dropping(plain, self._rng, _same, batch) if self._rng else plain

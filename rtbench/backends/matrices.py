@@ -15,7 +15,7 @@ from rtbench.backends.layout import Block, Layout, Place
 from rtbench.backends.torch_arithmetic import lstm_value
 from rtbench.backends.torch_frames import Gather
 from rtbench.backends.weights import Weights
-from rtbench.graph import LayerGraph
+from rtbench.graph import ActingSpec
 
 Piece = tuple[slice, slice, Array]
 """Rows and columns of a block of weights in the matrix, and the weights."""
@@ -55,21 +55,9 @@ def matrix_shape(stage: Sequence[Place]) -> tuple[int, int]:
 class MatrixActing(FrameActing):
     """One product per stage and tick."""
 
-    def __init__(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str,
-        seed: int,
-        batch: int,
-        *,
-        fixed: bool,
-        form: Form,
-    ) -> None:
-        super().__init__(graph, parameters, execution, delta, start, seed, batch)
-        self._weights = Weights(parameters, fixed=fixed)
+    def __init__(self, spec: ActingSpec, parameters: Mapping[str, Any], *, form: Form) -> None:
+        super().__init__(spec, parameters)
+        self._weights = Weights(parameters, fixed=spec.fixed)
         frames = torch.from_numpy(self.frames)
         kept = None if self.kept is None else torch.from_numpy(self.kept)
         self._stages = [_Stage(frames, kept, self.layout, stage, form) for stage in self.layout.stages]

@@ -11,7 +11,7 @@ from rtbench.parts import Backend, param
 if TYPE_CHECKING:
     from rtbench.backends.base import Refreshable
     from rtbench.cell import Cell
-    from rtbench.graph import LayerGraph
+    from rtbench.graph import ActingSpec
 
 Dtype = Literal["fp32", "bf16"]
 MOST_THREADS = 1024
@@ -41,27 +41,16 @@ class Native(Backend):
         """A C compiler."""
         return _unsupported()
 
-    def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
+    def refuses(self, spec: ActingSpec) -> str | None:
         """A C compiler."""
         return _unsupported()
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting by native code; RtbenchError with the compiler's words if it cannot be compiled."""
         from rtbench.backends.native_acting import NativeActing
 
         half = self.params.dtype == "bf16"
-        return NativeActing(graph, parameters, execution, delta, start, seed, batch, fixed=fixed, half=half)
+        return NativeActing(spec, parameters, half=half)
 
 
 @dataclass(frozen=True)
@@ -91,29 +80,18 @@ class Threads(Backend):
         """A C compiler and a possible number of threads."""
         return _unsupported() or _contradiction(cell.backend.params)
 
-    def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
+    def refuses(self, spec: ActingSpec) -> str | None:
         """A C compiler and a possible number of threads."""
         return _unsupported() or _contradiction(vars(self.params))
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting by native code; RtbenchError with the compiler's words if it cannot be compiled."""
         from rtbench.backends.native_acting import NativeActing
 
         p: ThreadsParams = self.params
         how: dict[str, Any] = {"threads": p.threads, "pin": p.pin, "spin_ns": round(p.spin_us * 1000)}
         half = p.dtype == "bf16"
-        return NativeActing(graph, parameters, execution, delta, start, seed, batch, fixed=fixed, half=half, **how)
+        return NativeActing(spec, parameters, half=half, **how)
 
 
 def _unsupported() -> str | None:

@@ -15,7 +15,7 @@ from rtbench.backends.native_library import library
 from rtbench.backends.native_program import Program
 from rtbench.backends.weights import Weights
 from rtbench.errors import RtbenchError
-from rtbench.graph import LayerGraph
+from rtbench.graph import ActingSpec
 
 NO_THREADS = 1
 """As in native.c."""
@@ -30,24 +30,18 @@ class NativeActing(FrameActing):
 
     def __init__(
         self,
-        graph: LayerGraph,
+        spec: ActingSpec,
         parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str,
-        seed: int,
-        batch: int,
         *,
-        fixed: bool,
         half: bool,
         threads: int = 1,
         pin: bool = False,
         spin_ns: int = 0,
     ) -> None:
-        super().__init__(graph, parameters, execution, delta, start, seed, batch)
+        super().__init__(spec, parameters)
         self._library, self._threads = library(), threads
-        in_place = not (fixed or half) and all(map(_readable, parameters.values()))
-        self._weights = None if in_place else Weights(parameters, fixed=fixed)
+        in_place = not (spec.fixed or half) and all(map(_readable, parameters.values()))
+        self._weights = None if in_place else Weights(parameters, fixed=spec.fixed)
         arrays = partial(_taken, self._weights) if self._weights else partial(_in_place, parameters)
         how: dict[str, Any] = {"threads": threads, "arena": not in_place, "half": half, "spin_ns": spin_ns, "pin": pin}
         self._program = Program(self.layout, arrays, self.frames, self.kept, **how)

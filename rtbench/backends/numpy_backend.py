@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rtbench.backends.numpy_images import convolved, pooled
-from rtbench.graph import Layer, LayerGraph, Shape
+from rtbench.graph import ActingSpec, Layer, Shape
 from rtbench.parts import Backend
 
 if TYPE_CHECKING:
@@ -73,22 +73,11 @@ class NumPy(Backend):
 
     threads_from = "blas"
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting that reads NumPy views of the parameters at every tick."""
         from rtbench.backends.base import GraphActing
 
         def same(value: NDArray[np.float32]) -> NDArray[np.float32]:
             return value
 
-        return GraphActing(graph, NumPyArithmetic(parameters), execution, delta, start, same, same, seed, batch)
+        return GraphActing(spec, NumPyArithmetic(parameters), same, same)

@@ -10,7 +10,7 @@ from rtbench.parts import Backend
 if TYPE_CHECKING:
     from rtbench.backends.base import Refreshable
     from rtbench.cell import Cell
-    from rtbench.graph import LayerGraph
+    from rtbench.graph import ActingSpec
 
 DROPOUT = "backend onnx: the model of a tick draws nothing, so there is no dropout"
 POOLED = "backend onnx: max-pooling over uneven shares is no operator of ONNX"
@@ -35,8 +35,9 @@ class Onnx(Backend):
 
         return refusal_of_cell(cls, cell)
 
-    def refuses(self, graph: LayerGraph, execution: str, delta: float, batch: int = 1) -> str | None:
+    def refuses(self, spec: ActingSpec) -> str | None:
         """Dropout, uneven pooling, convolutions with more than weights, bias and rectifier."""
+        graph = spec.graph
         if graph.random:
             return DROPOUT
         if any(layer.rectifies or layer.pool or layer.residual for layer in graph.layers):
@@ -48,21 +49,10 @@ class Onnx(Backend):
                     return POOLED
         return None
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting by a session of ONNX Runtime; RtbenchError with the reason if it refuses."""
         from rtbench.backends.onnx_acting import OnnxActing
         from rtbench.backends.refusals import check
 
-        check(self, "onnx", graph, execution, delta, batch)
-        return OnnxActing(graph, parameters, execution, delta, start, seed, batch, fixed=fixed)
+        check(self, "onnx", spec)
+        return OnnxActing(spec, parameters)

@@ -12,7 +12,7 @@ import torch
 from rtbench.backends.frames import FrameActing
 from rtbench.backends.onnx_model import VALUES, ago, model
 from rtbench.backends.weights import Weights
-from rtbench.graph import LayerGraph
+from rtbench.graph import ActingSpec
 
 _QUIET = 3
 """ONNX Runtime's level of errors only."""
@@ -21,20 +21,9 @@ _QUIET = 3
 class OnnxActing(FrameActing):
     """One run of the session per tick; it reads the frames where they lie."""
 
-    def __init__(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str,
-        seed: int,
-        batch: int,
-        *,
-        fixed: bool,
-    ) -> None:
-        super().__init__(graph, parameters, execution, delta, start, seed, batch)
-        self._weights = Weights(parameters, fixed=fixed)
+    def __init__(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> None:
+        super().__init__(spec, parameters)
+        self._weights = Weights(parameters, fixed=spec.fixed)
         first = self.layout.places[0].offset
         self._values = slice(first, first + sum(place.layer.state_width for place in self.layout.places))
         self._build()

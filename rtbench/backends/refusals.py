@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtbench.errors import RtbenchError
+from rtbench.graph import ActingSpec
 from rtbench.interaction.timing import graph_execution
 from rtbench.plugins import build
 
 if TYPE_CHECKING:
     from rtbench.cell import Cell
-    from rtbench.graph import LayerGraph
     from rtbench.parts import Backend
 
 
-def check(backend: Backend, name: str, graph: LayerGraph, execution: str, delta: float, batch: int) -> None:
+def check(backend: Backend, name: str, spec: ActingSpec) -> None:
     """RtbenchError with the reason if the backend refuses a graph."""
-    if reason := backend.refuses(graph, execution, delta, batch):
+    if reason := backend.refuses(spec):
         raise RtbenchError(reason, place=f"backend {name}", hint="backend 'native' or 'numpy' executes every graph")
 
 
@@ -31,5 +31,5 @@ def refusal_of_cell(backend: type[Backend], cell: Cell) -> str | None:
         part = build(cell.backend)
     except RtbenchError:
         return None
-    reason: str | None = part.refuses(graph, graph_execution(cell.interaction), cell.interaction.delta or 1)
+    reason: str | None = part.refuses(ActingSpec(graph, graph_execution(cell.interaction), cell.interaction.delta or 1))
     return reason

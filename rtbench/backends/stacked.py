@@ -9,7 +9,7 @@ from rtbench.parts import Backend
 
 if TYPE_CHECKING:
     from rtbench.backends.base import Refreshable
-    from rtbench.graph import LayerGraph
+    from rtbench.graph import ActingSpec
 
 
 class Stacked(Backend):
@@ -23,19 +23,8 @@ class Stacked(Backend):
     requires = ("torch",)
     extra = "torch"
 
-    def make(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str = "zero",
-        seed: int = 0,
-        *,
-        batch: int = 1,
-        fixed: bool = False,
-    ) -> Refreshable:
+    def make(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> Refreshable:
         """Acting on stacked copies of the weights."""
         from rtbench.backends.stacked_acting import StackedActing
 
-        return StackedActing(graph, parameters, execution, delta, start, seed, batch, fixed=fixed)
+        return StackedActing(spec, parameters)

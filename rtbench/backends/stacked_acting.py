@@ -13,26 +13,15 @@ from rtbench.backends.layout import Layout, Place, groups
 from rtbench.backends.torch_arithmetic import TorchArithmetic, lstm_value
 from rtbench.backends.torch_frames import Gather, Outputs, blocks_of
 from rtbench.backends.weights import Weights
-from rtbench.graph import LayerGraph
+from rtbench.graph import ActingSpec
 
 
 class StackedActing(FrameActing):
     """One product per stack and tick."""
 
-    def __init__(
-        self,
-        graph: LayerGraph,
-        parameters: Mapping[str, Any],
-        execution: str,
-        delta: float,
-        start: str,
-        seed: int,
-        batch: int,
-        *,
-        fixed: bool,
-    ) -> None:
-        super().__init__(graph, parameters, execution, delta, start, seed, batch)
-        self._weights = Weights(parameters, fixed=fixed)
+    def __init__(self, spec: ActingSpec, parameters: Mapping[str, Any]) -> None:
+        super().__init__(spec, parameters)
+        self._weights = Weights(parameters, fixed=spec.fixed)
         frames = torch.from_numpy(self.frames)
         kept = None if self.kept is None else torch.from_numpy(self.kept)
         alike = [group for stage in self.layout.stages for group in groups(stage)]

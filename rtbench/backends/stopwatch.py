@@ -22,6 +22,7 @@ from rtbench.backends.measure import (
     refusal,
 )
 from rtbench.errors import RtbenchError, SuiteError
+from rtbench.graph import ActingSpec
 from rtbench.interaction.profile import ProfileGroup
 from rtbench.parts import Backend, PartUse, PolicyShape
 from rtbench.plugins import build
@@ -91,7 +92,7 @@ class Stopwatch:
         taken = MemoryTaken()
         try:
             with self._arithmetic.on(contender.threads, chosen(contender.threads)):
-                reason = part.refuses(self._graph, contender.execution, 1.0, self._how.batch)
+                reason = part.refuses(self._asked(contender))
                 turn = None if reason else self._warm(part, contender, parameters)
         except RtbenchError as error:  # no compiler that works, no further thread
             reason, turn = str(error), None
@@ -101,9 +102,11 @@ class Stopwatch:
         turn.memory_bytes = taken.bytes()
         return turn
 
+    def _asked(self, contender: Contender) -> ActingSpec:
+        return ActingSpec(self._graph, contender.execution, 1.0, batch=self._how.batch, fixed=True)
+
     def _warm(self, part: Backend, contender: Contender, parameters: dict[str, dict[str, Array]]) -> _Turn:
-        how = self._how
-        acting = part.make(self._graph, parameters, contender.execution, 1.0, batch=how.batch, fixed=True)
+        how, acting = self._how, part.make(self._asked(contender), parameters)
         turn = _Turn(contender, acting, self._inputs, self._clock)
         acting.restart(self._inputs[0][0])
         turn.run(how.warmup, timed=False)

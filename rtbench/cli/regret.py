@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from rtbench.suites.expand import SuiteCell
     from rtbench.suites.model import Suite
 
-COUNTERFACTUALS = "counterfactuals"
-"""What the rows of runs that only this command asks for name as their suite: <suite>-counterfactuals."""
 EARNED = ("rtbench/return_agent", "rtbench/return_default")
 """Return of an episode by whose steps it was earned on, the agent's or the default policy's, if a learner tells it."""
 
@@ -140,13 +138,14 @@ def _execute(loaded: Suite, needed: Mapping[str, SuiteCell], state: State, jobs:
     from rtbench.executors.planning import COLUMNS, make_jobs, plan_runs
     from rtbench.plugins import build, use
     from rtbench.results.places import open_store
+    from rtbench.results.regret import COUNTERFACTUALS
     from rtbench.results.rows import RowStore
 
     runs = {run for cell in needed.values() for run in cell.run_ids}
     scan = RowStore(open_store(state)).scan(wanted=runs.__contains__, columns=COLUMNS, newest=True)
     planned = plan_runs(needed.values(), {row["run_id"]: row for row in scan.rows})
     # Under a name of their own, so that the suite's leaderboard does not take them for rows of an earlier self.
-    theirs = dataclasses.replace(loaded, name=f"{loaded.name}-{COUNTERFACTUALS}")
+    theirs = dataclasses.replace(loaded, name=loaded.name + COUNTERFACTUALS)
     work = make_jobs(theirs, planned)
     if not work:
         return 0
@@ -191,30 +190,22 @@ def _estimates(
     rows: Sequence[Mapping[str, Any]],
 ) -> list[Found]:
     """The terms of every cell."""
-    from rtbench.results.regret import best_known, decompose, metric_of, scores_of, why_not
+    from rtbench.results.regret import metric_of, take_apart, why_not
     from rtbench.suites.identity import cell_id
 
-    metric = metric_of(loaded.leaderboard.metric)
     by_cell: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_cell.setdefault(row["cell_id"], []).append(row)
+    terms = take_apart(apart, rows, metric_of(loaded.leaderboard.metric), loaded.seeds)
     found = []
     for cell in chosen:
-        reason = why_not(cell.cell)
-        if reason:
-            found.append(Found(cell, None, "", reason, {}))
+        if cell.cell_id not in apart:
+            found.append(Found(cell, None, "", why_not(cell.cell) or "", {}))
             continue
+        mine, whose = terms[cell.cell_id]
         names = [cell_id(world) for world in apart[cell.cell_id].cells]
-        actual, age_0, instant = (
-            {seed: score for seed, score in scores_of(by_cell.get(name, []), metric).items() if seed in loaded.seeds}
-            for name in names
-        )
-        # its own instant runs are those above: further seeds of theirs are no better agent
-        others = (row for row in rows if row["cell_id"] != names[-1])
-        best, whose = best_known(cell.cell, instant, others, metric)
-        terms = decompose(actual, age_0, instant, best, key=cell.cell_id)
-        why = "" if terms else _why([needed[name] for name in names if name in needed], by_cell)
-        found.append(Found(cell, terms, whose, why, _earned(by_cell.get(cell.cell_id, []))))
+        why = "" if mine else _why([needed[name] for name in names if name in needed], by_cell)
+        found.append(Found(cell, mine, whose, why, _earned(by_cell.get(cell.cell_id, []))))
     return found
 
 

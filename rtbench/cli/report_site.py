@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbench.cli.output import emit, line, note
+from rtbench.cli.parity import FOLDER as PARITY
 from rtbench.cli.report import sections_of
 from rtbench.cli.results import NOT_DRAWN, can_draw, tell_set_aside
 from rtbench.errors import RtbenchError, SuiteError
 
 if TYPE_CHECKING:
+    from rtbench.realtime.recording import Recording
     from rtbench.report.collect import Running, Site
-    from rtbench.report.graphics import Artist
+    from rtbench.report.graphics import Artist, Recordings
     from rtbench.results.places import State
     from rtbench.suites.model import Suite
 
@@ -26,11 +28,12 @@ def build_site(suite: str | None, html: Path, state: State, folder: Path, *, liv
     """Write the site of one suite, or of all with rows; with `live_s` again that often until it is interrupted."""
     from rtbench.report.graphics import Artist
 
-    artist = Artist(can_draw=can_draw())
+    unreadable: dict[str, str] = {}
+    artist = Artist(can_draw=can_draw(), recordings=_recordings(state, folder, unreadable))
     if not artist.can_draw:
         note(f"warning: {NOT_DRAWN}")
     site, written = _build(suite, html, state, folder, artist, live_s)
-    tell_set_aside(site.problems)
+    tell_set_aside([*site.problems, *unreadable.values()])
     page = html / "index.html"
     told = {"suites": [each.suite.name for each in site.suites], "page": str(page), "written": len(written)}
 
@@ -83,6 +86,7 @@ def _build(
     suite: str | None, html: Path, state: State, folder: Path, artist: Artist, live_s: float | None
 ) -> tuple[Site, list[Path]]:
     from rtbench.report import pages, site
+    from rtbench.report.clocks import parities
     from rtbench.report.collect import collect, others_than
 
     problems: list[str] = []
@@ -95,6 +99,7 @@ def _build(
         running=_running(suites, state) if live_s is not None else (),
         films=folder / FILMS,
         sections=_plugin_sections(),
+        parities=parities(folder / PARITY, problems) if suite is None else (),
         problems=problems,
     )
     built = pages.build(found, artist, live_s=live_s)
@@ -114,18 +119,33 @@ def _rows(state: State, folder: Path, problems: list[str]) -> list[Mapping[str, 
 
 def _suites(given: str | None, rows: Sequence[Mapping[str, Any]]) -> list[Suite]:
     """The suite asked for, or every one here that rows name; what is not installed here is told."""
+    from rtbench.results.regret import COUNTERFACTUALS
     from rtbench.suites.model import find_suite, load_suite
 
     if given is not None:
         return [load_suite(given)]
     out = []
-    for name in sorted({row["suite"] for row in rows}):
+    for name in sorted({row["suite"].removesuffix(COUNTERFACTUALS) for row in rows}):
         try:
             find_suite(name, whole=True)
             out.append(load_suite(name))
         except RtbenchError:
             note(f"warning: suite {name!r} is not installed here; its rows are left out")
     return out
+
+
+def _recordings(state: State, folder: Path, unreadable: dict[str, str]) -> Recordings:
+    """What happened when in runs on the wall clock; in `unreadable` what of it is damaged, by run_id."""
+    from rtbench.cli.recordings import kept_recording
+
+    def of(run_id: str) -> Recording | None:
+        try:
+            return kept_recording(run_id, state, folder)
+        except RtbenchError as error:
+            unreadable[run_id] = f"{error.place}: {error.message}"
+            return None
+
+    return of
 
 
 def _plugin_sections() -> Any:

@@ -137,9 +137,10 @@ def _suites(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     Rows of a suite that is not installed here (somebody's own) are named and left out; they stop nobody else's.
     """
     from rtbench.results.pages import read_digests
+    from rtbench.results.regret import COUNTERFACTUALS
     from rtbench.suites.model import find_suite
 
-    counts = Counter(row["suite"] for row in rows)
+    counts = Counter(row["suite"].removesuffix(COUNTERFACTUALS) for row in rows)
     found = []
     for name in sorted(counts.keys() | read_digests(folder / "leaderboards").keys()):
         try:
@@ -175,9 +176,13 @@ def results_export(
     state: StateOption = STATE,
     folder: ResultsOption = RESULTS,
     allow_dirty: Annotated[bool, typer.Option(help="Also rows made with uncommitted changes.")] = False,
+    timelines: Annotated[
+        bool, typer.Option("--timelines", help="Also what happened when in runs on the wall clock, for the site.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write the suite's finished runs that no submission has yet as one new submission."""
+    from rtbench.cli.recordings import keep_recordings
     from rtbench.results.export import export
     from rtbench.suites.model import load_suite
 
@@ -187,26 +192,27 @@ def results_export(
     mine = _of_suite(loaded, state, problems)
     fresh = _not_submitted(mine, submissions, problems)
     tell_set_aside(problems, "not exported, not counted")
-    if mine and not fresh:
-        emit(
-            {"schema_version": 1, "written": None, "rows": 0},
-            json=json,
-            render=lambda: line(f"all {len(mine)} rows of {loaded.name} are in a submission already"),
-        )
-        return
-    path = export(fresh, submissions, suite=loaded.name, allow_dirty=allow_dirty)
+    all_there = bool(mine) and not fresh
+    path = None if all_there else export(fresh, submissions, suite=loaded.name, allow_dirty=allow_dirty)
+    kept = keep_recordings((row["run_id"] for row in mine), state, folder) if timelines else []
 
     def render() -> None:
-        line(f"wrote {path}")
-        shown = suite if suite.endswith(".toml") else loaded.name
-        line(f"next: rtbench leaderboard build {shown}" + ("" if folder == RESULTS else f" --results {folder}"))
+        line(f"all {len(mine)} rows of {loaded.name} are in a submission already" if all_there else f"wrote {path}")
+        if kept:
+            line(f"timelines in {kept[0].parent}: {len(kept)}")
+        if not all_there:
+            shown = suite if suite.endswith(".toml") else loaded.name
+            line(f"next: rtbench leaderboard build {shown}" + ("" if folder == RESULTS else f" --results {folder}"))
 
-    emit({"schema_version": 1, "written": str(path), "rows": len(fresh)}, json=json, render=render)
+    written = None if path is None else str(path)
+    told = {"written": written, "rows": len(fresh), "timelines": [str(path) for path in kept]}
+    emit({"schema_version": 1, **told}, json=json, render=render)
 
 
 def _of_suite(suite: Suite, state: State, problems: list[str]) -> list[Row]:
-    """The newest attempt of runs that the suite started or that are cells of one of its profiles."""
+    """The newest attempt of runs that the suite, or its regret, started or that are cells of one of its profiles."""
     from rtbench.results.places import open_store
+    from rtbench.results.regret import COUNTERFACTUALS
     from rtbench.results.rows import RowStore, latest
     from rtbench.suites.expand import expand
     from rtbench.suites.model import load_suite
@@ -216,7 +222,8 @@ def _of_suite(suite: Suite, state: State, problems: list[str]) -> list[Row]:
         cells |= {cell.cell_id for cell in expand(load_suite(str(suite.path), profile), support=False)}
     unread: list[str] = []
     rows = RowStore(open_store(state)).stream(unread)
-    chosen = latest(row for row in rows if row["suite"] == suite.name or row["cell_id"] in cells)
+    names = (suite.name, suite.name + COUNTERFACTUALS)
+    chosen = latest(row for row in rows if row["suite"] in names or row["cell_id"] in cells)
     problems += [f"{state}/{problem}" for problem in unread]
     return list(chosen.values())
 

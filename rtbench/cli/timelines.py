@@ -110,38 +110,24 @@ def find_row(run: str, state: State) -> Row:
 
 def _recorded(row: Row, first: int, steps: int | None, state: State) -> Shown:
     """What really happened: the stretch of the recording that the step is in; steps count through all of them."""
-    from rtbench.files import write
-    from rtbench.realtime.recording import Recording, recording_key
-    from rtbench.report.timelines import Learnt
-    from rtbench.results.places import local_folder, open_store
+    from rtbench.cli.recordings import kept_recording
+    from rtbench.realtime.recording import recording_key
+    from rtbench.report.timelines import learnt_beside
 
-    key = recording_key(row["run_id"])
-    path = local_folder(state) / key
-    try:
-        if not isinstance(state, Path):
-            write(path, open_store(state).read(key), kind="timelines")
-        elif not path.is_file():
-            raise KeyError(key)
-    except KeyError:
+    recording = kept_recording(row["run_id"], state)
+    if recording is None:
         raise SuiteError(
             "what happened when is not kept of this run",
-            place=str(path),
+            place=f"{state}/{recording_key(row['run_id'])}",
             hint="it stays in the local state of the machine that ran it",
-        ) from None
-    recording = Recording.load(path)
-    begin = 0
-    for stretch in recording.stretches:
-        if first < begin + stretch.timeline.steps:
-            break
-        begin += stretch.timeline.steps
-    else:
-        raise SuiteError(f"the run was over after {begin} environment steps", place="--from")
-    made, alone = recording.updates, len(recording.stretches) == 1
-    # Times of updates are those of the one timeline, where there is one.
-    updates = (made.process, made.started_ns, made.finished_ns) if alone else (made.process[:0],) * 3
-    learnt = Learnt(*updates, stretch.version) if len(made.process) else None
+        )
+    found = recording.stretch_of(first)
+    if found is None:
+        raise SuiteError(f"the run was over after {len(recording.rewards)} environment steps", place="--from")
+    stretch, begin = found
+    alone = len(recording.stretches) == 1
     about = "on the wall clock, as it happened" + ("" if alone else f"; steps from step {begin} of the run on")
-    return Shown(stretch.timeline, first - begin, steps, learnt, about)
+    return Shown(stretch.timeline, first - begin, steps, learnt_beside(recording, stretch), about)
 
 
 def _computed(cell: Cell, layers: int, step_s: float, seed: int, first: int, steps: int | None) -> Shown:

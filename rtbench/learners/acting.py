@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from rtbench.graph import ActingSpec
 from rtbench.interaction.timing import graph_execution
 from rtbench.plugins import build
 from rtbench.seeds import derive
@@ -31,7 +32,7 @@ def actings(
 
     def made(*process: int) -> Acting:
         own = derive(seed, *path, "acting", *process)
-        acting: Acting = backend.make(graph, parameters, execution, delta, start, seed=own, fixed=fixed)
+        acting: Acting = backend.make(ActingSpec(graph, execution, delta, start, own, fixed=fixed), parameters)
         return acting
 
     return [made(), *(made(process) for process in range(1, 1 if alone else cell.interaction.processes))]

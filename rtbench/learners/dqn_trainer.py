@@ -17,7 +17,7 @@ from rtbench.learners.loop import Loop
 from rtbench.learners.policy import HEADS
 from rtbench.learners.round_robin import RoundRobin
 from rtbench.learners.schedule import Schedule
-from rtbench.learners.tally import told_by
+from rtbench.learners.tally import told_by, training_columns
 from rtbench.learners.warm_start import fill
 from rtbench.plugins import build
 from rtbench.seeds import derive, generator
@@ -154,14 +154,7 @@ class Trainer:
 
     def columns(self) -> dict[str, Any]:
         """The training columns of a row."""
-        loop = self.loop
-        return {
-            "episodes": len(loop.returns),
-            "episode_length": float(np.mean(loop.lengths)) if loop.lengths else None,
-            "train_return_mean": float(np.mean(loop.returns)) if loop.returns else None,
-            "updates": self.updates.count,
-            **loop.tally.columns(),
-        }
+        return training_columns([self.loop]) | {"updates": self.updates.count}
 
     def extras(self) -> dict[str, float]:
         """How old the parameters were that updates were computed from, how often there was one, what worlds counted."""

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from rtbench.backends.eager_many import EagerMany
+from rtbench.graph import ActingSpec
 from rtbench.interaction.timing import graph_execution, timing
 from rtbench.learners.categorical import Categorical
 from rtbench.learners.loop import Loop
 from rtbench.learners.recorder import Wanted
 from rtbench.learners.rollouts import Counting, Inputs, Recording, inputs
-from rtbench.learners.tally import Tally, told_by
+from rtbench.learners.tally import Tally, told_by, training_columns
 from rtbench.plugins import build
 from rtbench.seeds import generator
 
@@ -75,10 +76,8 @@ class Fleet:
             for _ in range(count)
         ]
         self.acting = EagerMany(
-            actor.graph,
+            ActingSpec(actor.graph, *actor.timing, actor.start),
             actor.parameters,
-            *actor.timing,
-            actor.start,
             count * self._columns,
             spec.observation_dtype,
             actor.scale,
@@ -168,14 +167,7 @@ class Fleet:
 
     def columns(self) -> dict[str, Any]:
         """The training columns of a row, over all environments."""
-        returns = [value for loop in self.loops for value in loop.returns]
-        lengths = [length for loop in self.loops for length in loop.lengths]
-        return {
-            "episodes": len(returns),
-            "episode_length": float(np.mean(lengths)) if lengths else None,
-            "train_return_mean": float(np.mean(returns)) if returns else None,
-            **self.tally.columns(),
-        }
+        return training_columns(self.loops)
 
     # ---- between rollouts ------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Loop:
         environment = build(cell.environment)
         self.spec: EnvironmentSpec = spec or environment.spec()
         self.env = env or environment.make()
-        self.actings, self._decide, self._recorder = list(actings), decide, recorder or Silence()
+        self.actings, self._decide, self._recorder = list(actings), decide, Silence() if recorder is None else recorder
         self._apart = len(self.actings) > 1
         interaction = cell.interaction
         self._space = Actions(self.spec)

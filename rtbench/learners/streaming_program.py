@@ -17,7 +17,7 @@ from rtbench.learners.loop import Loop
 from rtbench.learners.obgd import Moments, RewardScale
 from rtbench.learners.policy import HEADS, Policy, graph_columns
 from rtbench.learners.streaming_agents import ActorCritic, QLambda
-from rtbench.learners.tally import told_by
+from rtbench.learners.tally import told_by, training_columns
 from rtbench.learners.training import StepByStep
 from rtbench.plugins import build
 from rtbench.seeds import derive
@@ -177,14 +177,7 @@ class Stream:
 
     def columns(self) -> dict[str, Any]:
         """The training columns of a row."""
-        loop = self.loop
-        return {
-            "episodes": len(loop.returns),
-            "episode_length": float(np.mean(loop.lengths)) if loop.lengths else None,
-            "train_return_mean": float(np.mean(loop.returns)) if loop.returns else None,
-            "updates": self.agent.updates,
-            **loop.tally.columns(),
-        }
+        return training_columns([self.loop]) | {"updates": self.agent.updates}
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 PROGRESS = "rtbench_progress"
 """The key of a step's `info` under which a world says what it has counted since its reset, by name."""
@@ -115,3 +117,23 @@ def percentile(counts: Counter[int], percent: int) -> int | None:
 def _mean(counts: Counter[int]) -> float | None:
     total = counts.total()
     return sum(value * count for value, count in counts.items()) / total if total else None
+
+
+class Played(Protocol):
+    """Something that finished episodes: their returns and lengths, environment steps, and what was counted."""
+
+    returns: list[float]
+    lengths: list[int]
+    tally: Tally
+
+
+def training_columns(played: Sequence[Played]) -> dict[str, Any]:
+    """The training columns of a row, over all worlds that a run trained in."""
+    returns = [value for one in played for value in one.returns]
+    lengths = [length for one in played for length in one.lengths]
+    return {
+        "episodes": len(returns),
+        "episode_length": float(np.mean(lengths)) if lengths else None,
+        "train_return_mean": float(np.mean(returns)) if returns else None,
+        **Tally.over(one.tally for one in played).columns(),
+    }

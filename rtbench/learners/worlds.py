@@ -17,6 +17,7 @@ from rtbench.learners.loop import Loop
 from rtbench.learners.policy import Policy
 from rtbench.learners.replay import Replay
 from rtbench.learners.sample import Sample
+from rtbench.learners.tally import training_columns
 
 if TYPE_CHECKING:
     from rtbench.cell import Cell, RunBatch
@@ -179,13 +180,7 @@ class Worlds:
 
     def columns(self, run: int) -> dict[str, Any]:
         """The training columns of a run's row."""
-        loop = self.loops[run]
-        return {
-            "episodes": len(loop.returns),
-            "episode_length": float(np.mean(loop.lengths)) if loop.lengths else None,
-            "train_return_mean": float(np.mean(loop.returns)) if loop.returns else None,
-            **loop.tally.columns(),
-        }
+        return training_columns([self.loops[run]])
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

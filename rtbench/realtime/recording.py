@@ -147,6 +147,15 @@ class Recording:
             )
         return self.stretches[0].timeline
 
+    def stretch_of(self, step: int) -> tuple[Stretch, int] | None:
+        """The stretch that an environment step is in, counted through all of them, and the stretch's first step."""
+        begin = 0
+        for stretch in self.stretches:
+            if step < begin + stretch.timeline.steps:
+                return stretch, begin
+            begin += stretch.timeline.steps
+        return None
+
     @functools.cached_property
     def rewards(self) -> NDArray[np.float64]:
         """The reward of every environment step."""

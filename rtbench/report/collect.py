@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtbench.errors import RtbenchError
 from rtbench.report.curves import comparison_figures, curve_figures
+from rtbench.report.losses import loss_figures
 from rtbench.results.comparison import Comparison, compare, ranked
 from rtbench.results.figures import Figure, build_figures
 from rtbench.results.leaderboard import Leaderboard, build_all
@@ -18,6 +19,9 @@ from rtbench.results.ranks import Rank
 from rtbench.suites.expand import SuiteCell, expand, missing_parts
 from rtbench.suites.model import Suite, load_suite
 from rtbench.suites.published import by_key
+
+if TYPE_CHECKING:
+    from rtbench.report.clocks import Parity
 
 FILMS = ("mp4", "webm", "gif", "png")
 Running = Mapping[str, Any]
@@ -36,7 +40,7 @@ class SuiteReport:
     comparisons: Sequence[Comparison]
     figures: Sequence[Figure]
     extra_figures: Sequence[Figure]
-    """Learning curves, performance profiles, sample efficiency."""
+    """Where return is lost, learning curves, performance profiles, sample efficiency."""
     profiles: Mapping[str, tuple[Suite, list[SuiteCell]]]
     films: Sequence[Path] = ()
     sections: Sequence[str] = ()
@@ -73,12 +77,13 @@ class Other:
 
 @dataclass(frozen=True)
 class Site:
-    """All that a site shows; `problems` are files of rows that could not be read."""
+    """All that a site shows; `problems` are files that could not be read, `parities` comparisons of the clocks."""
 
     suites: Sequence[SuiteReport]
     others: Sequence[Other] = ()
     running: Sequence[Running] = ()
     problems: Sequence[str] = ()
+    parities: Sequence[Parity] = ()
 
 
 def collect(
@@ -90,6 +95,7 @@ def collect(
     films: Path | None = None,
     sections: Sections | None = None,
     problems: Sequence[str] = (),
+    parities: Sequence[Parity] = (),
 ) -> Site:
     """The site of these suites from rows of any source; `films` is a folder with one of films per suite."""
     known, rows = list(suites), list(rows)
@@ -97,7 +103,7 @@ def collect(
     reports = [
         _report(suite, board, rows, films, sections) for suite, board in zip(known, boards, strict=True) if board.lines
     ]
-    return Site(reports, others, running, problems)
+    return Site(reports, others, running, problems, parities)
 
 
 def _report(
@@ -107,14 +113,15 @@ def _report(
     extra = list(curve_figures(suite, board))
     for number, compared in enumerate(comparisons, start=1):
         extra += comparison_figures(suite, board, compared, number)
+    profiles = _profiles(suite, {line["profile"] for line in board.lines})
     report = SuiteReport(
         suite=suite,
         board=board,
         ranks=ranked(suite, board),
         comparisons=comparisons,
         figures=build_figures(suite, rows),
-        extra_figures=extra,
-        profiles=_profiles(suite, {line["profile"] for line in board.lines}),
+        extra_figures=[*loss_figures(suite, profiles, rows), *extra],
+        profiles=profiles,
         films=_films(films, file_stem(suite.name)),
     )
     if sections is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rtbench.cell import Cell, Interaction
@@ -10,11 +10,14 @@ from rtbench.errors import RtbenchError
 from rtbench.graph import LayerGraph
 from rtbench.interaction.timing import draws, graph_execution, timeline_of
 from rtbench.parts import PolicyShape, canonical_json
+from rtbench.realtime.recording import Recording
 from rtbench.results.figures import Figure, to_csv
 from rtbench.suites.identity import digest
 
 LONGEST_STEPS = 240
 """Steps beyond which a timeline is too long to be read."""
+Recordings = Callable[[str], Recording | None]
+"""What happened when in a run on the wall clock, by its run_id; None where it was not kept."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Artist:
     """Draws what it is asked for, the same thing once: a site that is built again and again draws only what changed."""
 
     can_draw: bool = True
+    recordings: Recordings = lambda run_id: None
     _figures: dict[str, str] = field(default_factory=dict)
     _cells: dict[str, tuple[Picture | None, Picture | None]] = field(default_factory=dict)
     _shapes: dict[str, tuple[PolicyShape, float] | None] = field(default_factory=dict)
@@ -63,6 +67,20 @@ class Artist:
         if key not in self._cells:
             self._cells[key] = _drawn(cell, *world, key[:12])
         return self._cells[key]
+
+    def of_run(self, cell: Cell, run_id: str, seed: int) -> Picture | None:
+        """What happened when in the middle of a run on the wall clock; None where that was not kept."""
+        from rtbench.plugins import build
+
+        world = self._world(cell)
+        recording = self.recordings(run_id) if world is not None and cell.interaction.clock == "wall" else None
+        if world is None or recording is None:
+            return None
+        try:
+            graph = build(cell.architecture).make(world[0])
+        except Exception:  # somebody's architecture may fail in any way
+            return None
+        return _happened(cell, graph, recording, run_id, seed)
 
     def _world(self, cell: Cell) -> tuple[PolicyShape, float] | None:
         from rtbench.plugins import build
@@ -107,9 +125,28 @@ def _timeline(cell: Cell, graph: LayerGraph, step_s: float, key: str) -> Picture
         return None
     if line.startup_steps >= LONGEST_STEPS:
         return None
-    title = f"{met.scheduler.title}, {met.execution}, {met.processes} process{'es' * (met.processes > 1)}"
+    title = _arrangement(met)
     about = "From an episode's start, on the virtual clock." + (" Durations are one draw of many." if drawn else "")
     return Picture(f"timeline-{key}", title, about, "timeline", timeline_svg(line, title, lags=_lags(graph, met)))
+
+
+def _happened(cell: Cell, graph: LayerGraph, recording: Recording, run_id: str, seed: int) -> Picture | None:
+    from rtbench.report.timelines import learnt_beside, timeline_svg
+
+    found = recording.stretch_of(len(recording.rewards) // 2)
+    if found is None:
+        return None
+    stretch, begin = found
+    line, met = stretch.timeline, cell.interaction
+    first = max(0, len(recording.rewards) // 2 - begin)
+    title = f"{_arrangement(met)}, seed {seed}"
+    drawn = timeline_svg(line, title, lags=_lags(graph, met), first=first, learnt=learnt_beside(recording, stretch))
+    about = f"As it happened on the wall clock, from {(begin + first) * line.step_ns / 1e9:.4g} s of the run on."
+    return Picture(f"happened-{run_id[:12]}", title, about, "timeline", drawn)
+
+
+def _arrangement(met: Interaction) -> str:
+    return f"{met.scheduler.title}, {met.execution}, {met.processes} process{'es' * (met.processes > 1)}"
 
 
 def _layers(cell: Cell, graph: LayerGraph, key: str) -> Picture | None:

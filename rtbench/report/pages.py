@@ -23,6 +23,8 @@ from rtbench.results.pictures import DARK, HEAD_INCHES
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from rtbench.suites.expand import SuiteCell
+
 HERE = Path(__file__).parent
 MOST_DRAWINGS = 6
 """Timelines, and layer graphs, on a suite's page; every cell's page has its own."""
@@ -46,7 +48,8 @@ def build(site: Site, artist: Artist, *, live_s: float | None = None) -> Files:
     out: Files = {"assets/site.css": stylesheet().encode(), "assets/site.js": _asset("site.js").encode()}
     headlines: dict[str, Picture | None] = {}
     for report in site.suites:
-        galleries, cells = _galleries(report, artist), list(_cells(report, artist))
+        cells = list(_cells(report, artist))
+        galleries = _galleries(report, artist)
         headlines[report.suite.name] = next((p for g in galleries for p in g.pictures if p.kind == "plot"), None)
         folder = f"suites/{report.stem}"
         out[f"{folder}/leaderboard.csv"] = to_csv(report.board).encode()
@@ -62,6 +65,8 @@ def build(site: Site, artist: Artist, *, live_s: float | None = None) -> Files:
         out[f"{folder}/index.html"] = _render("suite.html", **given, **_suite(report), galleries=galleries)
         for page, text, drawn in cells:
             out[f"{folder}/{page.page}"] = _render("cell.html", **given, page=page, about=text, pictures=drawn)
+    for parity in site.parities:
+        out[parity.page] = _render("parity.html", site=site, parity=parity, root="..", live_s=live_s)
     out["index.html"] = _render("overview.html", site=site, headlines=headlines, root=".", live_s=live_s)
     return out
 
@@ -98,7 +103,9 @@ def _fewest(report: SuiteReport) -> int | None:
 
 
 def _galleries(report: SuiteReport, artist: Artist) -> list[Gallery]:
-    drawn = [artist.of_cell(cell.cell) for cell in _with_rows(report)]
+    known = list(_with_rows(report))
+    drawn = [artist.of_cell(cell.cell) for cell, _ in known]
+    happened = [picture for cell, rows in known for picture in _happened(artist, cell, rows)]
     found = [
         Gallery("Figures", "As the suite's file asks for them.", [artist.figure(f) for f in report.figures]),
         Gallery(
@@ -109,7 +116,7 @@ def _galleries(report: SuiteReport, artist: Artist) -> list[Gallery]:
         Gallery(
             "Who computes what, when",
             "A row per inference process, the actions they give below; a dashed step has no new action.",
-            distinct([timeline for timeline, _ in drawn], MOST_DRAWINGS),
+            distinct([*(timeline for timeline, _ in drawn), *happened], MOST_DRAWINGS),
         ),
         Gallery(
             "Layers in time",
@@ -121,22 +128,32 @@ def _galleries(report: SuiteReport, artist: Artist) -> list[Gallery]:
     return [gallery for gallery in found if gallery.pictures]
 
 
-def _with_rows(report: SuiteReport) -> Iterator[Any]:
-    """The suite's cells that have rows, in the order of its leaderboard."""
+def _with_rows(report: SuiteReport) -> Iterator[tuple[SuiteCell, Sequence[Mapping[str, Any]]]]:
+    """The suite's cells that have rows, with them, in the order of its leaderboard."""
     known = {cell.cell_id: cell for _, cells in report.profiles.values() for cell in cells}
     for _, cells in report.board.made_of:
         for name in sorted(cells):
             if cells[name].rows and name in known:
-                yield known[name]
+                yield known[name], cells[name].rows
+
+
+def _happened(artist: Artist, cell: SuiteCell, rows: Sequence[Mapping[str, Any]]) -> Iterator[Picture]:
+    """What happened when in a cell's runs on the wall clock, as far as it was kept."""
+    for row in sorted(rows, key=lambda row: (row["seed"], row["run_id"])):
+        drawn = artist.of_run(cell.cell, row["run_id"], row["seed"])
+        if drawn is not None:
+            yield drawn
 
 
 def _cells(report: SuiteReport, artist: Artist) -> Iterator[tuple[runs.CellPage, str, list[Picture]]]:
-    known = {cell.cell_id: cell for cell in _with_rows(report)}
-    for page, _ in runs.cell_pages(report):
+    known = {cell.cell_id: cell for cell, _ in _with_rows(report)}
+    for page, rows in runs.cell_pages(report):
         cell = known.get(page.cell_id)
-        drawn = artist.of_cell(cell.cell) if cell else ()
-        text = "" if cell else "No profile of the suite asks for this cell any more."
-        yield page, text, [picture for picture in drawn if picture is not None]
+        if cell is None:
+            yield page, "No profile of the suite asks for this cell any more.", []
+            continue
+        drawn = [*artist.of_cell(cell.cell), *_happened(artist, cell, rows.rows)]
+        yield page, "", [picture for picture in drawn if picture is not None]
 
 
 # ---- templates ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtbench.interaction.timeline import Timeline
+from rtbench.realtime.recording import Recording, Stretch
 from rtbench.results.pictures import COLOURS, DARK, GRID, INK, PAPER, QUIET
 
 MOST_PROCESSES = 12
@@ -57,6 +58,14 @@ class Learnt:
     def learners(self) -> int:
         """How many processes learnt."""
         return len(np.unique(self.process))
+
+
+def learnt_beside(recording: Recording, stretch: Stretch) -> Learnt | None:
+    """What the learners of a run did beside one of its stretches; None where nobody learnt."""
+    made, alone = recording.updates, len(recording.stretches) == 1
+    # Times of updates are those of the one timeline, where there is one.
+    updates = (made.process, made.started_ns, made.finished_ns) if alone else (made.process[:0],) * 3
+    return Learnt(*updates, stretch.version) if len(made.process) else None
 
 
 def timeline_svg(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
-from rtbench.results.figures import OURS, Figure, Point
+from rtbench.results.figures import OURS, SYMBOLS, Figure, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 INK, QUIET, GRID, PAPER = "#1d2939", "#667085", "#e4e7ec", "#ffffff"
 COLOURS = ("#0072b2", "#c85200", "#00835f", "#a63d90", "#8f6700", "#5f6f00", "#7a5230", "#4b4b8f")
 DASHES = ((4, 3), (1, 2), (6, 2, 1, 2))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # one fewer than colours: 56 series before two look the same
 DARK = {
     **{INK: "#e4e7ec", QUIET: "#a4aebd", GRID: "#2b3340", PAPER: "#14181f"},
     **dict(
@@ -124,6 +124,12 @@ def _name(key: Key) -> str:
 # ---- a panel -----------------------------------------------------------------------------------------------------
 
 
+def _panel_name(field: str, panel: str) -> str:
+    """A panel's title; a number says what it counts."""
+    key = field.rpartition(".")[2]
+    return f"{SYMBOLS.get(key, key.replace('_', ' '))} = {panel}" if panel.replace(".", "", 1).isdigit() else panel
+
+
 def _panel(axes: Axes, figure: Figure, panel: str, styles: Mapping[Key, tuple[str, str]]) -> list[Any]:
     """Everything of a panel but labels; the right end of each line, with its name and colour."""
     table = figure.table
@@ -143,7 +149,7 @@ def _panel(axes: Axes, figure: Figure, panel: str, styles: Mapping[Key, tuple[st
     for name in table.log:
         _logarithmic(axes, name, [p.x if name == "x" else p.y for p in (*ours, *others)])
     if panel:
-        axes.set_title(panel, loc="left", fontsize=10, color=INK)
+        axes.set_title(_panel_name(figure.table.panel, panel), loc="left", fontsize=10, color=INK)
     axes.set_xlabel(table.x_label)
     axes.set_ylabel(table.y_label)
     axes.tick_params(length=3)
@@ -211,19 +217,19 @@ def _references(axes: Axes, points: Sequence[Point], styles: Mapping[Key, tuple[
 
 
 def _bars(axes: Axes, points: Sequence[Point], styles: Mapping[Key, tuple[str, str]]) -> None:
-    """Bars side by side by series, stacked by value; a label below each place along x."""
+    """Bars side by side by series, stacked by value, what is negative downwards; a label below each place along x."""
     places = list(dict.fromkeys(point.x for point in points))
     series = list(dict.fromkeys(point.series for point in points))
     width = 0.8 / max(1, len(series))
-    bottoms: dict[tuple[float | str, str], float] = {}
+    bottoms: dict[tuple[float | str, str, bool], float] = {}
     for key in dict.fromkeys((point.series, point.value) for point in points):
         some = [point for point in points if (point.series, point.value) == key]
         left = [places.index(p.x) - 0.4 + width * (series.index(p.series) + 0.5) for p in some]
-        below = [bottoms.get((p.x, p.series), 0.0) for p in some]
+        below = [bottoms.get((p.x, p.series, p.y < 0), 0.0) for p in some]
         colour = styles[key][0]
         axes.bar(left, [p.y for p in some], width * 0.92, bottom=below, color=colour)
         for at, base, point in zip(left, below, some, strict=True):
-            bottoms[point.x, point.series] = base + point.y
+            bottoms[point.x, point.series, point.y < 0] = base + point.y
             if point.low is not None and point.high is not None and point.high > point.low:
                 axes.plot([at, at], [base + point.low, base + point.high], color=INK, linewidth=1)
     long = max((len(str(place)) for place in places), default=0) * len(places) > 60

@@ -11,7 +11,7 @@ Inference, Theorem 1, whose terms they estimate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from rtbench.parts import canonical_json
 from rtbench.results.statistics import LEVEL, RESAMPLES
 from rtbench.results.summary import METRIC_COLUMN, number_of
 from rtbench.seeds import generator
+from rtbench.suites.identity import cell_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from rtbench.parts import PartUse
 
+COUNTERFACTUALS = "-counterfactuals"
+"""What the suite's name in rows of runs ends in that only the taking apart of regret asks for."""
 TERMS = ("inaction", "delay", "learning", "total")
 Scores = Mapping[int, float]
 """A cell's mean return by seed."""
@@ -131,6 +134,28 @@ def decompose(actual: Scores, age_0: Scores, instant: Scores, best: Scores, *, k
     return Decomposition(terms, {name: float(mean) for name, mean in means.items()}, seeds)
 
 
+def take_apart(
+    apart: Mapping[str, Worlds], rows: Iterable[Mapping[str, Any]], metric: str, seeds: Collection[int]
+) -> dict[str, tuple[Decomposition | None, str]]:
+    """The terms of every cell that rows of all three worlds allow, and whose the best known runs are, by cell_id."""
+    rows = list(rows)
+    by_cell: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_cell.setdefault(row["cell_id"], []).append(row)
+    found: dict[str, tuple[Decomposition | None, str]] = {}
+    for name, those in apart.items():
+        names = [cell_id(world) for world in those.cells]
+        actual, age_0, instant = (
+            {seed: score for seed, score in scores_of(by_cell.get(world, []), metric).items() if seed in seeds}
+            for world in names
+        )
+        # its own instant runs are those above: further seeds of theirs are no better agent
+        others = (row for row in rows if row["cell_id"] != names[-1])
+        best, whose = best_known(those.actual, instant, others, metric)
+        found[name] = decompose(actual, age_0, instant, best, key=name), whose
+    return found
+
+
 def _terms(best: Any, instant: Any, age_0: Any, actual: Any) -> dict[str, Any]:
     return dict(zip(TERMS, (instant - age_0, age_0 - actual, best - instant, best - actual), strict=True))
 
@@ -156,9 +181,9 @@ def best_known(cell: Cell, instant: Scores, rows: Iterable[Mapping[str, Any]], m
             found.setdefault(row["cell_id"], {})[row["seed"]] = score
             names[row["cell_id"]] = f"{row['learner_name']}, {row['architecture_label'] or row['architecture_name']}"
     best, whose = instant, "its own learner and budget"
-    for cell_id in sorted(found):
-        if _mean(found[cell_id]) > _mean(best):
-            best, whose = found[cell_id], f"{names[cell_id]} ({cell_id[:12]})"
+    for name in sorted(found):
+        if _mean(found[name]) > _mean(best):
+            best, whose = found[name], f"{names[name]} ({name[:12]})"
     return best, whose
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtbench import plugins
 from rtbench.backends.measure import random_parameters
 from rtbench.errors import SuiteError
-from rtbench.graph import SOURCES, LayerGraph, outputs
+from rtbench.graph import SOURCES, ActingSpec, LayerGraph, outputs
 from rtbench.parts import PolicyShape
 from rtbench.testing.base import NotApplicable, PartConformance, once, require
 from rtbench.testing.continuous_time import ContinuousTime
@@ -25,7 +25,7 @@ EXACT = 1e-9
 
 def acting(backend: str, graph: LayerGraph, parameters: Any, execution: str, delta: float, start: str) -> Any:
     """A graph acting on one of the core's backends."""
-    return plugins.build(plugins.use("backends", backend)).make(graph, parameters, execution, delta, start)
+    return plugins.build(plugins.use("backends", backend)).make(ActingSpec(graph, execution, delta, start), parameters)
 
 
 class ArchitectureConformance(PartConformance):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rtbench import plugins
 from rtbench.backends.measure import random_parameters
 from rtbench.errors import RtbenchError
-from rtbench.graph import LayerGraph
+from rtbench.graph import ActingSpec, LayerGraph
 from rtbench.parts import PartUse, PolicyShape
 from rtbench.testing import samples
 from rtbench.testing.base import NotApplicable, PartConformance, once, require
@@ -42,6 +42,10 @@ class Case:
     delta: float
     start: str
     about: str
+
+    def spec(self, **more: Any) -> ActingSpec:
+        """What is asked of a backend."""
+        return ActingSpec(self.graph, self.execution, self.delta, self.start, **more)
 
 
 class BackendConformance(PartConformance):
@@ -82,7 +86,7 @@ class BackendConformance(PartConformance):
         reason: str | None = self.part_class.supports(
             samples.cell(backend=use, architecture=architecture, interaction=met)
         )
-        return reason or self.build().refuses(graph, execution, delta)
+        return reason or self.build().refuses(ActingSpec(graph, execution, delta))
 
     def some(self) -> list[Case]:
         """A few of the cases, for what does not depend on the graph."""
@@ -90,7 +94,7 @@ class BackendConformance(PartConformance):
 
     def agent(self, case: Case, parameters: Any, **more: Any) -> Any:
         """Acting."""
-        return self.build().make(case.graph, parameters, case.execution, case.delta, case.start, **more)
+        return self.build().make(case.spec(**more), parameters)
 
     @staticmethod
     def inputs(case: Case, seed: int = 0) -> tuple[Array, Array]:
@@ -247,7 +251,7 @@ class BackendConformance(PartConformance):
         """Two actings of one backend, ticking in turn, act as each alone."""
         for case in self.some():
             parameters, part = random_parameters(case.graph, 1), self.build()
-            agents = [part.make(case.graph, parameters, case.execution, case.delta, case.start) for _ in range(2)]
+            agents = [part.make(case.spec(), parameters) for _ in range(2)]
             given = [self.inputs(case, seed) for seed in (0, 1)]
             found = [[np.array(a.restart(seen[0]))] for a, (seen, _) in zip(agents, given, strict=True)]
             for tick in range(TICKS):
@@ -268,7 +272,7 @@ class BackendConformance(PartConformance):
 
     def test_batches_are_like_single_ones(self) -> None:
         """With a batch every row of [batch, size] is what it is alone, to its tolerance."""
-        batched = [c for c in self.cases() if self.build().refuses(c.graph, c.execution, c.delta, 3) is None]
+        batched = [c for c in self.cases() if self.build().refuses(c.spec(batch=3)) is None]
         if not batched:
             raise NotApplicable("it refuses every batch above 1")
         for case in batched:
@@ -292,7 +296,7 @@ class BackendConformance(PartConformance):
                 reason = self._refusal(self.use, use, graph, execution, delta)
                 require(reason is None or reason.strip(), f"{given}, {execution}: refused without a reason")
                 try:
-                    self.build().make(graph, random_parameters(graph, 1), execution, delta, "zero")
+                    self.build().make(ActingSpec(graph, execution, delta), random_parameters(graph, 1))
                 except RtbenchError:
                     require(reason is not None, f"{given}, {execution}: `make` refuses what nothing else does")
 
@@ -301,7 +305,7 @@ class BackendConformance(PartConformance):
     @staticmethod
     def _plain(case: Case, parameters: Any) -> Any:
         plain = plugins.build(plugins.use("backends", "numpy"))
-        return plain.make(case.graph, parameters, case.execution, case.delta, case.start)
+        return plain.make(case.spec(), parameters)
 
     def _close(self, found: Array, expected: Array, where: str) -> None:
         close = np.allclose(found, expected, rtol=self.tolerance, atol=self.tolerance)

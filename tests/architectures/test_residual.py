@@ -11,6 +11,7 @@ from torch import nn
 from rtbench.architectures.residual import EXAMPLE, Params, Residual
 from rtbench.backends.measure import random_parameters
 from rtbench.errors import SuiteError
+from rtbench.graph import ActingSpec
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build, use
 
@@ -71,7 +72,7 @@ def test_values_are_those_of_modules(convolutions, strides, backend):
     )
     parameters = random_parameters(graph, 3)
     seen = np.random.default_rng(0).standard_normal(graph.observation_size, np.float32)
-    acting = build(use("backends", backend)).make(graph, parameters, "instant", 0.0)
+    acting = build(use("backends", backend)).make(ActingSpec(graph, "instant", 0.0), parameters)
     acting.restart(seen)
     found = acting.tick(seen, np.zeros(3, np.float32))
     image = torch.from_numpy(seen).view(1, 60, 56, 2).permute(0, 3, 1, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtbench.backends.measure import random_parameters
+from rtbench.graph import ActingSpec
 from rtbench.plugins import build, use
 
 TICKS = 7
@@ -17,7 +18,7 @@ CASES = [(execution, delta, start) for execution, delta in EXECUTIONS for start 
 def made(backend, graph, case=("pipelined", 1.0, "zero"), parameters=None, params=None, **how):
     """An acting with random parameters, or those given."""
     parameters = random_parameters(graph, 0) if parameters is None else parameters
-    return build(use("backends", backend, params or {})).make(graph, parameters, *case, **how)
+    return build(use("backends", backend, params or {})).make(ActingSpec(graph, *case, **how), parameters)
 
 
 def inputs(graph, ticks=TICKS, batch=1, seed=0):
@@ -36,4 +37,4 @@ def played(policy, observations, actions, restart=True):
 
 def refused(backend, graph, case):
     """The reason a backend refuses a graph, if any."""
-    return build(use("backends", backend)).refuses(graph, case[0], case[1])
+    return build(use("backends", backend)).refuses(ActingSpec(graph, *case[:2]))

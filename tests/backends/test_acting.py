@@ -8,6 +8,7 @@ from graphs import SHAPE, variants
 from naive_graph import ContinuousTime
 
 from rtbench.backends.measure import random_parameters
+from rtbench.graph import ActingSpec
 from rtbench.plugins import build, use
 
 GRAPHS = dict(variants())
@@ -19,7 +20,9 @@ TOLERANCE = {"rtol": 0, "atol": 1e-5}
 
 
 def acting(backend, graph, execution, delta, start, seed=0):
-    return build(use("backends", backend)).make(graph, random_parameters(graph, seed), execution, delta, start)
+    return build(use("backends", backend)).make(
+        ActingSpec(graph, execution, delta, start), random_parameters(graph, seed)
+    )
 
 
 def episode(seed, ticks):
@@ -108,7 +111,7 @@ def test_parameters_are_read_at_every_tick(backend):
     """A learner changes its arrays in place, and acting follows."""
     graph = GRAPHS["3-from-obs-relu-none"]
     parameters = random_parameters(graph, 0)
-    policy = build(use("backends", backend)).make(graph, parameters, "instant", 0.0)
+    policy = build(use("backends", backend)).make(ActingSpec(graph, "instant", 0.0), parameters)
     observations, actions = episode(0, 1)
     policy.restart(observations[0])
     before = policy.tick(observations[0], actions[0]).copy()

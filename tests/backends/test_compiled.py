@@ -17,6 +17,7 @@ from graphs import images, large_images, variants
 from rtbench.architectures.residual import Params, Residual
 from rtbench.backends.measure import random_parameters
 from rtbench.errors import RtbenchError
+from rtbench.graph import ActingSpec
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build, use
 
@@ -74,5 +75,5 @@ def test_a_compiler_that_fails_is_told_of(monkeypatch, tmp_path):
 def test_compiled_needs_a_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    reason = build(use("backends", "compiled")).refuses(GRAPHS["1-none-relu-none"], "instant", 1.0)
+    reason = build(use("backends", "compiled")).refuses(ActingSpec(GRAPHS["1-none-relu-none"], "instant", 1.0))
     assert "C++ compiler" in reason

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtbench.backends.measure import random_parameters
-from rtbench.graph import GraphBuilder
+from rtbench.graph import ActingSpec, GraphBuilder
 from rtbench.plugins import build, use
 
 
@@ -18,7 +18,9 @@ def graph(dropout):
 
 def acting(backend, dropout, seed=0):
     net = graph(dropout)
-    return build(use("backends", backend)).make(net, random_parameters(net, 0), "instant", 1.0, "zero", seed)
+    return build(use("backends", backend)).make(
+        ActingSpec(net, "instant", 1.0, "zero", seed), random_parameters(net, 0)
+    )
 
 
 def ticks(policy, count, seed=1):

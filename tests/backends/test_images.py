@@ -13,7 +13,7 @@ from rtbench.backends.numpy_images import pooled as numpy_pooled
 from rtbench.backends.torch_arithmetic import initial_parameters, orthogonal
 from rtbench.backends.torch_images import pooled
 from rtbench.errors import RtbenchError
-from rtbench.graph import GraphBuilder
+from rtbench.graph import ActingSpec, GraphBuilder
 from rtbench.plugins import build, use
 
 GRAPHS = {name: graph for name, graph in images() if name.endswith(("-3-none", "-1-observation", "-2-in-flight"))}
@@ -23,12 +23,14 @@ COUNT, TICKS = 4, 15
 
 
 def single(backend, graph, execution, delta, start):
-    return build(use("backends", backend)).make(graph, random_parameters(graph, 0), execution, delta, start)
+    return build(use("backends", backend)).make(ActingSpec(graph, execution, delta, start), random_parameters(graph, 0))
 
 
 def many(graph, execution, delta, start, **more):
     parameters = random_parameters(graph, 0)
-    return build(use("backends", "eager")).make_many(graph, parameters, execution, delta, start, count=COUNT, **more)
+    return build(use("backends", "eager")).make_many(
+        ActingSpec(graph, execution, delta, start), parameters, count=COUNT, **more
+    )
 
 
 def inputs(graph, seed=0):

@@ -9,7 +9,7 @@ from graphs import images, large_images, variants
 from rtbench.backends.layout import Block, Source, groups, layout
 from rtbench.cell import Budget, Cell, Interaction
 from rtbench.errors import RtbenchError
-from rtbench.graph import GraphBuilder, Term
+from rtbench.graph import ActingSpec, GraphBuilder, Term
 from rtbench.plugins import build, part_class, use
 
 GRAPHS = dict(variants()) | dict(images()) | dict(large_images())
@@ -87,7 +87,7 @@ def test_no_layer_reads_what_its_stage_computes():
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(backend, graph, told):
     part = build(use("backends", backend))
-    assert told in part.refuses(GRAPHS[graph], "pipelined", 1.0)
+    assert told in part.refuses(ActingSpec(GRAPHS[graph], "pipelined", 1.0))
     with pytest.raises(RtbenchError, match=told) as caught:
         made(backend, GRAPHS[graph])
     assert "native" in caught.value.hint
@@ -96,13 +96,13 @@ def test_what_cannot_be_done_is_refused_with_the_reason(backend, graph, told):
 def test_a_dense_matrix_has_a_limit():
     """Three layers of 6 pipelined: 8 + 6 + 6 + 5 inputs at most by 22 columns, far below 1 KiB of the limit's unit."""
     part = build(use("backends", "block", {"limit_gib": 1e-9}))
-    reason = part.refuses(GRAPHS["3-none-relu-none"], "pipelined", 1.0)
+    reason = part.refuses(ActingSpec(GRAPHS["3-none-relu-none"], "pipelined", 1.0))
     assert "limit_gib = 1e-09" in reason
     large = use("architectures", "mlp", {"layers": 200, "width": 256})
     graph = build(large).make(build(large).example)
     # 199 layers read 256 numbers or fewer, and the sequential form has matrices of one layer
-    assert "10.1 GiB" not in (build(use("backends", "block")).refuses(graph, "sequential", 1.0) or "")
-    assert "GiB is above" in build(use("backends", "block")).refuses(graph, "pipelined", 1.0)
+    assert "10.1 GiB" not in (build(use("backends", "block")).refuses(ActingSpec(graph, "sequential", 1.0)) or "")
+    assert "GiB is above" in build(use("backends", "block")).refuses(ActingSpec(graph, "pipelined", 1.0))
 
 
 def cell(architecture, backend):

@@ -18,6 +18,7 @@ from rtbench.backends.layout import layout
 from rtbench.backends.measure import random_parameters
 from rtbench.backends.native_program import bfloat16, packed_columns, shares
 from rtbench.errors import RtbenchError
+from rtbench.graph import ActingSpec
 from rtbench.plugins import build, use
 
 GRAPHS = dict(variants()) | dict(images())
@@ -159,7 +160,7 @@ def test_without_a_compiler_it_says_so(monkeypatch, tmp_path):
     monkeypatch.delenv("CC", raising=False)
     graph = GRAPHS["2-none-relu-none"]
     for backend in ("native", "threads"):
-        reason = build(use("backends", backend)).refuses(graph, "instant", 1.0)
+        reason = build(use("backends", backend)).refuses(ActingSpec(graph, "instant", 1.0))
         assert reason is not None
         assert "C compiler" in reason
         assert "gcc" in reason
@@ -211,4 +212,4 @@ def test_a_damaged_library_is_named(monkeypatch, tmp_path):
 )
 def test_impossible_parameters_are_refused(params, told):
     part = build(use("backends", "threads", params))
-    assert told in (part.refuses(GRAPHS["2-none-relu-none"], "instant", 1.0) or "")
+    assert told in (part.refuses(ActingSpec(GRAPHS["2-none-relu-none"], "instant", 1.0)) or "")

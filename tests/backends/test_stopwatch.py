@@ -53,11 +53,11 @@ class World:
         real = watching.build
         monkeypatch.setattr(watching, "build", lambda part: self if part.kind == "backends" else real(part))
 
-    def refuses(self, graph, execution, delta, batch):
-        return self.reason if execution == "pipelined" else None
+    def refuses(self, spec):
+        return self.reason if spec.execution == "pipelined" else None
 
-    def make(self, graph, parameters, execution, delta, *, batch, fixed):
-        self.made.append((execution, delta, batch, fixed))
+    def make(self, spec, parameters):
+        self.made.append((spec.execution, spec.delta, spec.batch, spec.fixed))
         number, world = len(self.made), self
 
         class Acting:

@@ -13,7 +13,7 @@ from helpers.weights import normal_weights
 
 from rtbench.backends.numpy_backend import NumPyArithmetic
 from rtbench.errors import SuiteError
-from rtbench.graph import GraphBuilder
+from rtbench.graph import ActingSpec, GraphBuilder
 from rtbench.gym import ActionHistory, Inaction, LayerParallelObservation, RealTime
 from rtbench.interaction.timeline import instant_timeline
 from rtbench.interaction.timing import clock_of
@@ -84,7 +84,9 @@ def test_an_instantaneous_network_acts_as_the_pipelined_one(params, delta, proce
     scheduler = "one-process" if processes == 1 else "staggered-max"
     inter = interaction(execution, float(delta), scheduler=scheduler, processes=processes)
     backend = build(use("backends", "numpy"))
-    actings = [Tenth(backend.make(graph, parameters, execution, delta or 1, "hold")) for _ in range(processes)]
+    actings = [
+        Tenth(backend.make(ActingSpec(graph, execution, delta or 1, "hold"), parameters)) for _ in range(processes)
+    ]
     tape = Tape(ENDS, size=2)
     spec = EnvironmentSpec((3,), 2, True, 0.1, 100, (-1.0,) * 2, (1.0,) * 2)
     loop = Loop(

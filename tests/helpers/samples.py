@@ -67,7 +67,7 @@ class FakeLearner(Learner):
 
 class FakeBackend(Backend):
     """A backend for tests."""
-    def make(self, graph, parameters, execution, delta): raise RuntimeError
+    def make(self, spec, parameters): raise RuntimeError
 '''
 ENTRY_POINTS = """
 [rtbench.environments]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 from helpers.cells import small_cell
@@ -50,11 +51,11 @@ def test_a_backend_that_packs_what_is_fixed_gives_the_same(name, monkeypatch):
     part, told = part_class("backends", cell.backend.name), []
     plain = part.make
 
-    def make(self, graph, parameters, *given, fixed=False, **how):
-        told.append(fixed)
-        if not fixed:
-            return plain(self, graph, parameters, *given, **how)
-        return Packing(parameters, lambda own: plain(self, graph, own, *given, **how))
+    def make(self, spec, parameters):
+        told.append(spec.fixed)
+        if not spec.fixed:
+            return plain(self, spec, parameters)
+        return Packing(parameters, lambda own: plain(self, dataclasses.replace(spec, fixed=False), own))
 
     monkeypatch.setattr(part, "make", make)
     assert outcomes(cell) == expected

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtbench.results.figures import OURS, Figure, Point
-from rtbench.results.pictures import COLOURS, DARK, INK, PAPER, QUIET, canvas_of, caption, draw, spread
+from rtbench.results.pictures import COLOURS, DARK, INK, MARKERS, PAPER, QUIET, canvas_of, caption, draw, spread
 from rtbench.suites.document import FigureTable
 
 BLOCK = ("paper", "100 ticks", "virtual", "")
@@ -155,3 +155,26 @@ def test_labels_never_overlap_and_keep_their_order(wanted: list[float]) -> None:
     assert all(height <= 100.0 for height in placed)
     by_wish = [placed[index] for index in sorted(range(len(wanted)), key=lambda index: (wanted[index], index))]
     assert by_wish == ordered
+
+
+def test_many_series_differ_in_colour_or_marker() -> None:
+    combined = list(itertools.islice(zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False), 30))
+    assert len(set(combined)) == 30
+
+
+def test_a_panel_of_a_number_says_what_it_counts() -> None:
+    numbered = [Point(OURS, BLOCK, panel, "s", "", x, x) for panel in ("1", "2.5") for x in (0.0, 1.0)]
+    for field, told in (
+        ("learner.threads", ["threads = 1", "threads = 2.5"]),
+        ("interaction.delta", ["δ = 1", "δ = 2.5"]),
+    ):
+        canvas = canvas_of(figure(numbered, panel=field))
+        assert [axes.get_title(loc="left") for axes in canvas.axes[:2]] == told
+
+
+def test_what_is_negative_is_stacked_downwards() -> None:
+    """At one place 3, −2, 4 and −1: from 0 to 3, 0 to −2, 3 to 7, −2 to −3."""
+    given = [Point(OURS, BLOCK, "", "", name, "a", y) for name, y in zip("pqrs", (3.0, -2.0, 4.0, -1.0), strict=True)]
+    (axes,) = canvas_of(figure(given, kind="bar")).axes
+    found = [(bar.get_y(), bar.get_y() + bar.get_height()) for group in axes.containers for bar in group]
+    assert found == [(0, 3), (0, -2), (3, 7), (-2, -3)]

@@ -75,10 +75,10 @@ class Acting:
     def restore(self, state): {restore}
 class Broken(Backend):
     "A backend."
-    def make(self, graph, parameters, execution, delta, start="zero", seed=0, *, batch=1, fixed=False):
+    def make(self, spec, parameters):
         from rtbench.plugins import build, use
         kept = {kept}
-        return Acting(build(use("backends", "numpy")).make(graph, kept, execution, delta, start, seed, batch=batch))
+        return Acting(build(use("backends", "numpy")).make(spec, kept))
 """
 POLICY = """
 class Broken(DefaultPolicy):

@@ -20,6 +20,7 @@ from rtbench.learners.loop import Loop
 from rtbench.learners.policy import graph_columns, mean_action
 from rtbench.learners.refusals import check_trainable
 from rtbench.learners.sac_networks import Critics, squashed
+from rtbench.learners.tally import training_columns
 from rtbench.learners.training import Training
 from rtbench.parts import PolicyShape
 from rtbench.plugins import build
@@ -228,15 +229,8 @@ class AugmentedProgram(Training):
         delay = {"rlrd/actions_in_flight": float(self.delays.in_flight)}
         return [
             Outcome(
-                {
-                    **self.evaluation.columns(run),
-                    "episodes": len(loop.returns),
-                    "episode_length": float(np.mean(loop.lengths)) if loop.lengths else None,
-                    "train_return_mean": float(np.mean(loop.returns)) if loop.returns else None,
-                    **loop.tally.columns(),
-                    **about,
-                },
-                {**self.evaluation.extras(run), **delay},
+                self.evaluation.columns(run) | training_columns([loop]) | about,
+                loop.tally.extras() | self.evaluation.extras(run) | delay,
             )
             for run, loop in enumerate(self.loops)
         ]

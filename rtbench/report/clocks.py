@@ -1,0 +1,88 @@
+"""What `rtbench parity` found, as a page: whether what really happened agrees with what the virtual clock says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtbench.report.views import Head, Line, Table, Value, short
+
+VERDICT_TONES = {"agrees": "near", "differs": "far"}
+_CELL = ("environment", "scheduler", "processes", "execution", "method", "epsilon")
+_HEADS = (
+    Head("scheduler", "text"),
+    Head("processes", "number"),
+    Head("execution", "text"),
+    Head("network", "text"),
+    Head("ε", "number", (), "share of random actions"),
+    Head("steps", "number", (), "environment steps on the wall clock"),
+)
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One comparison of the clocks: its suite, how many cells agree, the machine, and a table."""
+
+    name: str
+    agree: int
+    cells: int
+    machine: str
+    table: Table
+
+    @property
+    def page(self) -> str:
+        """Its file, from the site's root."""
+        return f"parity/{self.name}.html"
+
+
+def parities(folder: Path, problems: list[str]) -> list[Parity]:
+    """Every comparison that lies in a folder; a line in `problems` for a file that is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found = []
+    for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
+        try:
+            found.append(_parity(path.stem, pq.read_table(path, use_threads=False).to_pylist()))
+        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
+            problems.append(f"{path}: no comparison of clocks: {error}")
+    return found
+
+
+def _parity(name: str, rows: Sequence[Mapping[str, Any]]) -> Parity:
+    cells: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        cells.setdefault(tuple(row[key] for key in _CELL), []).append(row)
+    lines = [_line(key, some) for key, some in cells.items()]
+    verdicts = [line.values[-1].text for line in lines]
+    quantities = tuple(dict.fromkeys(row["quantity"] for row in rows if row["quantity"]))
+    about = "mean on the wall clock, on the virtual one fed with the measured times, and the distance of distributions"
+    schedulers = tuple(dict.fromkeys(key[1] for key in cells))
+    chosen = Head(_HEADS[0].name, "text", schedulers if len(schedulers) > 1 else ())
+    columns = tuple(Head(quantity, "text", (), about) for quantity in quantities)
+    heads = (chosen, *_HEADS[1:], *columns, Head("verdict", "text", tuple(dict.fromkeys(verdicts))))
+    table = Table(f"Parity of the two clocks: {name}", about, "wall", (), heads, tuple(lines), 0)
+    return Parity(name, sum(verdict == "agrees" for verdict in verdicts), len(lines), rows[0].get("cpu", ""), table)
+
+
+def _line(key: tuple[Any, ...], rows: Sequence[Mapping[str, Any]]) -> Line:
+    _, scheduler, processes, execution, method, epsilon = key
+    values = [
+        *(Value(scheduler, scheduler), Value(str(processes), processes), Value(execution, execution)),
+        *(Value(method, method), Value(f"{epsilon:g}", epsilon), Value(str(rows[0]["steps"]), rows[0]["steps"])),
+    ]
+    for row in rows:
+        if row["quantity"]:
+            told = f"{row['wall_mean']:.3f} · {row['virtual_mean']:.3f}"
+            values.append(Value(f"{told} (distance {short(row['distance'])})", row["distance"]))
+    verdict = rows[0]["why"] or _worst([row["verdict"] for row in rows])
+    values.append(Value(verdict, verdict, tone=VERDICT_TONES.get(verdict, "open")))
+    return Line(tuple(values), "complete", "", False)
+
+
+def _worst(verdicts: Sequence[str]) -> str:
+    from rtbench.realtime.parity import VERDICTS
+
+    return max(verdicts, key=lambda verdict: VERDICTS.index(verdict))

@@ -1,0 +1,188 @@
+"""What a site shows beside rows: timelines of the wall clock, where return is lost, whether the clocks agree."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.command_line import printed, printed_json
+from helpers.samples import hand_row
+
+from rtbench.cli.main import run_command_line
+from rtbench.interaction.timing import timeline_of
+from rtbench.realtime.recording import Recording, Stretch, recording_key
+from rtbench.results.rows import RowStore
+from rtbench.results.store import FolderStore
+from rtbench.suites.expand import SuiteCell, expand
+from rtbench.suites.model import load_suite
+
+SUITE = """
+schema_version = 1
+
+[suite]
+name = "mine"
+title = "What happened"
+revision = 1
+
+[budget]
+steps = 4
+unit = "episodes"
+eval_every = 4
+eval_episodes = 1
+final_eval_episodes = 4
+
+[seeds]
+count = 2
+
+[leaderboard]
+group_by = ["environment", "interaction.processes"]
+
+[axes]
+environment = { use = "analytic", id = "delay-cycle", states = 12, stay = 0.7, steps = 60, label = "cycle" }
+architecture = { use = "mlp", layers = 1, label = "net" }
+learner = { use = "LEARNER" }
+"""
+WALL = """interaction = [
+    { clock = "wall", execution = "sequential", scheduler = "staggered-slots", processes = 1 },
+    { clock = "wall", execution = "sequential", scheduler = "staggered-slots", processes = 2 },
+]
+"""
+VIRTUAL = """interaction = [
+    { execution = "instant", default_policy = "noop" },
+    { execution = "sequential", default_policy = "noop", latency = "25ms" },
+]
+"""
+STEPS = 60
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(interaction: str, learner: str) -> str:
+    Path("mine.toml").write_text(SUITE.replace("LEARNER", learner) + interaction)
+    return "mine.toml"
+
+
+def recorded(cell: SuiteCell) -> Recording:
+    """Two stretches of a cell's interaction as the virtual clock says it, an inference taking 2.5 steps."""
+
+    from dataclasses import replace
+
+    from rtbench.interaction.latency import Latency
+
+    there = replace(cell.cell.interaction, clock="virtual", latency=Latency("constant", mean_s=0.025))
+    line = timeline_of(there, 1, 0.01, STEPS, 0, "test")
+    none = np.zeros(len(line.process), np.int64)
+    one = Stretch(line, np.ones(STEPS), np.zeros(STEPS, np.int64), (STEPS,), none, none, none, none)
+    return Recording((one, one), there.processes, True, 1_000_000, 1.0)
+
+
+def kept(cells: list[SuiteCell]) -> list[str]:
+    """A row of every cell in the local state, and recordings of all but the last; the ids of the runs."""
+    store = FolderStore(Path(".rtbench"))
+    runs = []
+    for cell in cells:
+        row = hand_row(cell.cell, 0, clock="wall", suite="mine", suite_revision=1)
+        RowStore(store).write(row)
+        runs.append(str(row["run_id"]))
+    for cell, run in zip(cells[:-1], runs, strict=False):
+        store.replace(recording_key(run), recorded(cell).to_bytes())
+    return runs
+
+
+def pictures(page: Path) -> list[str]:
+    return re.findall(r'<figure class="picture" id="(happened-[^"]+)"', page.read_text(encoding="utf-8"))
+
+
+def test_what_happened_on_the_wall_clock_is_drawn(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the middle of the run on, which is the second stretch's first step, 0.6 s of its world's time."""
+    suite = written(WALL, "untrained")
+    runs = kept([cell for cell in expand(load_suite(suite), support=False) if not cell.excluded])
+    printed_json(capsys, "report", suite, "--html", "pages")
+    page = Path("pages/suites/mine/index.html")
+    assert pictures(page) == [f"happened-{runs[0][:12]}"]
+    assert "As it happened on the wall clock, from 0.6 s of the run on." in page.read_text(encoding="utf-8")
+    assert Path(f"pages/suites/mine/figures/happened-{runs[0][:12]}.svg").is_file()
+    shown = [name for name in Path("pages/suites/mine").glob("*.html") if name.name != "index.html" and pictures(name)]
+    assert len(shown) == 1  # the page of the cell that has one
+
+
+def test_timelines_are_exported_and_then_shown_without_the_state(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = written(WALL, "untrained")
+    runs = kept([cell for cell in expand(load_suite(suite), support=False) if not cell.excluded])
+    told = printed_json(capsys, "results", "export", suite, "--allow-dirty")
+    assert told["timelines"] == []
+    told = printed_json(capsys, "results", "export", suite, "--allow-dirty", "--timelines")
+    assert (told["written"], told["timelines"]) == (None, [f"results/timelines/{runs[0]}.parquet"])
+    again = printed_json(capsys, "results", "export", suite, "--allow-dirty", "--timelines")
+    assert again["timelines"] == []
+    printed_json(capsys, "report", suite, "--html", "pages", "--state", "nothing")
+    assert pictures(Path("pages/suites/mine/index.html")) == [f"happened-{runs[0][:12]}"]
+
+
+def test_a_damaged_timeline_is_named_and_the_site_built(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = written(WALL, "untrained")
+    runs = kept([cell for cell in expand(load_suite(suite), support=False) if not cell.excluded])
+    Path(".rtbench", recording_key(runs[0])).write_bytes(b"no Parquet")
+    assert run_command_line(["report", suite, "--html", "pages"]) == 0
+    assert runs[0] in capsys.readouterr().err
+    assert pictures(Path("pages/suites/mine/index.html")) == []
+
+
+def test_lost_return_is_drawn_once_its_worlds_were_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An inference takes three of the steps: as `rtbench regret` says, 41 of 60 are lost by inaction."""
+    suite = written(VIRTUAL, "known")
+    assert run_command_line(["run", suite, "--yes"]) == 0
+    capsys.readouterr()
+    printed_json(capsys, "report", suite, "--html", "pages")
+    assert not list(Path("pages/suites/mine/figures").glob("regret-*"))
+    told = printed_json(capsys, "regret", suite)
+    printed_json(capsys, "report", suite, "--html", "pages")
+    with Path("pages/suites/mine/figures/regret-1.csv").open(newline="") as file:
+        rows = {row["value"]: row for row in csv.DictReader(file)}
+    found: Any = next(cell for cell in told["cells"] if cell["execution"] == "sequential")
+    assert float(rows["inaction"]["y"]) == 41
+    assert {name: float(row["y"]) for name, row in rows.items()} == pytest.approx(
+        {name: found[name]["value"] for name in ("inaction", "delay", "learning")}
+    )
+    printed(capsys, "results", "export", suite, "--allow-dirty")
+    printed_json(capsys, "report", suite, "--html", "elsewhere", "--state", "nothing")
+    assert (
+        Path("elsewhere/suites/mine/figures/regret-1.csv").read_bytes()
+        == Path("pages/suites/mine/figures/regret-1.csv").read_bytes()
+    )
+
+
+def test_comparisons_of_the_clocks_have_a_page(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    cell = {"environment": "w", "scheduler": "<b>", "processes": 2, "execution": "sequential", "method": "m"}
+    common = {**cell, "epsilon": 0.0, "steps": 7, "lateness_p99_us": 1.0, "why": "", "cpu": "a machine"}
+    rows = [
+        {**common, "quantity": name, "wall_mean": 2.0, "virtual_mean": 1.5, "distance": 0.5, "verdict": verdict}
+        for name, verdict in (("interval", "agrees"), ("age", "differs"), ("inaction", "agrees"))
+    ]
+    Path("results/parity").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), "results/parity/both.parquet")
+    Path("results/parity/half.parquet").write_bytes(b"half")
+    assert run_command_line(["report", "--html", "pages", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["suites"] == []
+    assert "half.parquet" in told.err
+    page = Path("pages/parity/both.html").read_text(encoding="utf-8")
+    assert "0 of 1 cells agree; a machine" in page
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "2.000 · 1.500 (distance 0.5)" in page
+    assert 'href="parity/both.html"' in Path("pages/index.html").read_text(encoding="utf-8")
