@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtbench.report.views import Head, Line, Table, Value, short
+from rtbench.report.views import Head, Line, Table, Value
 
 VERDICT_TONES = {"agrees": "near", "differs": "far"}
 _CELL = ("environment", "scheduler", "processes", "execution", "method", "epsilon")
@@ -52,14 +52,12 @@ def parities(folder: Path, problems: list[str]) -> list[Parity]:
 
 
 def _parity(name: str, rows: Sequence[Mapping[str, Any]]) -> Parity:
-    cells: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        cells.setdefault(tuple(row[key] for key in _CELL), []).append(row)
-    lines = [_line(key, some) for key, some in cells.items()]
-    verdicts = [line.values[-1].text for line in lines]
+    cells = list(_cells(rows))
     quantities = tuple(dict.fromkeys(row["quantity"] for row in rows if row["quantity"]))
+    lines = [_line(cell, quantities) for cell in cells]
+    verdicts = [line.values[-1].text for line in lines]
     about = "mean on the wall clock, on the virtual one fed with the measured times, and the distance of distributions"
-    schedulers = tuple(dict.fromkeys(key[1] for key in cells))
+    schedulers = tuple(dict.fromkeys(cell[0]["scheduler"] for cell in cells))
     chosen = Head(_HEADS[0].name, "text", schedulers if len(schedulers) > 1 else ())
     columns = tuple(Head(quantity, "text", (), about) for quantity in quantities)
     heads = (chosen, *_HEADS[1:], *columns, Head("verdict", "text", tuple(dict.fromkeys(verdicts))))
@@ -67,19 +65,39 @@ def _parity(name: str, rows: Sequence[Mapping[str, Any]]) -> Parity:
     return Parity(name, sum(verdict == "agrees" for verdict in verdicts), len(lines), rows[0].get("cpu", ""), table)
 
 
-def _line(key: tuple[Any, ...], rows: Sequence[Mapping[str, Any]]) -> Line:
-    _, scheduler, processes, execution, method, epsilon = key
+def _cells(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The rows of each cell, one per quantity, as they were written; two cells may have the same name."""
+    cell: list[Mapping[str, Any]] = []
+    for row in rows:
+        begun = {each["quantity"] for each in cell}
+        another = None in {row["quantity"], *begun} or row["quantity"] in begun  # None: it could not be run
+        if cell and (another or any(row[key] != cell[0][key] for key in _CELL)):
+            yield cell
+            cell = []
+        cell.append(row)
+    if cell:
+        yield cell
+
+
+def _line(rows: Sequence[Mapping[str, Any]], quantities: Sequence[str]) -> Line:
+    _, scheduler, processes, execution, method, epsilon = (rows[0][key] for key in _CELL)
     values = [
         *(Value(scheduler, scheduler), Value(str(processes), processes), Value(execution, execution)),
         *(Value(method, method), Value(f"{epsilon:g}", epsilon), Value(str(rows[0]["steps"]), rows[0]["steps"])),
     ]
-    for row in rows:
-        if row["quantity"]:
-            told = f"{row['wall_mean']:.3f} · {row['virtual_mean']:.3f}"
-            values.append(Value(f"{told} (distance {short(row['distance'])})", row["distance"]))
+    told = {row["quantity"]: row for row in rows}
+    for quantity in quantities:
+        values.append(_quantity(told.get(quantity)))
     verdict = rows[0]["why"] or _worst([row["verdict"] for row in rows])
     values.append(Value(verdict, verdict, tone=VERDICT_TONES.get(verdict, "open")))
     return Line(tuple(values), "complete", "", False)
+
+
+def _quantity(row: Mapping[str, Any] | None) -> Value:
+    if row is None:  # a cell that could not be run
+        return Value("")
+    told = f"{row['wall_mean']:.3f} · {row['virtual_mean']:.3f} (distance {row['distance']:.3f})"
+    return Value(told, row["distance"])
 
 
 def _worst(verdicts: Sequence[str]) -> str:

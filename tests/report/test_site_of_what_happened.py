@@ -173,16 +173,18 @@ def test_comparisons_of_the_clocks_have_a_page(place: Path, capsys: pytest.Captu
         {**common, "quantity": name, "wall_mean": 2.0, "virtual_mean": 1.5, "distance": 0.5, "verdict": verdict}
         for name, verdict in (("interval", "agrees"), ("age", "differs"), ("inaction", "agrees"))
     ]
+    agreeing = [{**row, "verdict": "agrees"} for row in rows]  # another cell of the same name
+    failed = {**rows[0], **dict.fromkeys(("quantity", "wall_mean", "virtual_mean", "distance", "verdict")), "why": "no"}
     Path("results/parity").mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows), "results/parity/both.parquet")
+    pq.write_table(pa.Table.from_pylist([*rows, *agreeing, failed]), "results/parity/both.parquet")
     Path("results/parity/half.parquet").write_bytes(b"half")
     assert run_command_line(["report", "--html", "pages", "--json"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["suites"] == []
     assert "half.parquet" in told.err
     page = Path("pages/parity/both.html").read_text(encoding="utf-8")
-    assert "0 of 1 cells agree; a machine" in page
+    assert "1 of 3 cells agree; a machine" in page
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
-    assert "2.000 · 1.500 (distance 0.5)" in page
+    assert "2.000 · 1.500 (distance 0.500)" in page
     assert 'href="parity/both.html"' in Path("pages/index.html").read_text(encoding="utf-8")
