@@ -13,6 +13,7 @@ from helpers.samples import hand_cell, hand_row
 from rtbench.errors import InvalidResults
 from rtbench.results.checking import check_submissions
 from rtbench.results.export import content_digest, export, final_rows
+from rtbench.results.plausible import implausible
 from rtbench.results.submissions import read_submissions
 
 
@@ -78,6 +79,13 @@ def test_what_cannot_be_is_neither_exported_nor_accepted(tmp_path: Path, changes
     good = export([hand_row()], tmp_path / "made", suite="tiny")
     _rewrite(good, changes)
     assert any(says in problem for problem in check_submissions(tmp_path / "made").problems)
+
+
+def test_what_learnt_on_the_wall_clock_has_its_return_of_training() -> None:
+    bare = {**hand_row(), "eval_return_final": None, "train_return_mean": 2.0}
+    assert "no eval_return_final" in (implausible(bare) or "")
+    assert implausible({**bare, "clock": "wall"}) is None
+    assert "no eval_return_final" in (implausible({**bare, "clock": "wall", "train_return_mean": None}) or "")
 
 
 def _rewrite(path: Path, changes: dict[str, Any]) -> None:
