@@ -219,7 +219,7 @@ class Learner(Part, ABC):
 
     kind = "learners"
     reference_units_per_s: ClassVar[float | None] = None
-    """Budget units per second on one core of an ordinary machine: what `plan` assumes before anything was measured."""
+    """Ticks or environment steps per second on a core of an ordinary machine: what `plan` assumes until it is measured."""
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     """Number formats it can train in."""
     trains_on: ClassVar[tuple[str, ...]] = ("cpu",)

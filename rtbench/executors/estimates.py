@@ -95,7 +95,8 @@ def _per_unit(cell: Cell, speeds: _Speeds, scaled: _Speeds) -> tuple[float, str]
         for key in _alike(cell):
             if key in known:
                 return known[key], words
-    reference = _reference(cell.learner.name)
+    # How long an episode is nobody knows before one was played.
+    reference = None if cell.budget.unit == "episodes" else _reference(cell.learner.name)
     return (1 / reference, ASSUMED) if reference else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from helpers.samples import hand_row, install_parts, write_suite
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtbench import plugins
 from rtbench.cli.costs import clock, core_hours, priced
 from rtbench.errors import SuiteError
+from rtbench.executors import estimates
 from rtbench.executors.estimates import Estimate, estimate
 from rtbench.executors.planning import parse_only, plan_runs
 from rtbench.suites.expand import expand
@@ -59,6 +62,20 @@ def test_only_what_was_measured_on_the_machine_counts(cells):
         found = estimate(planned, rows, machine)
         assert found.core_hours == pytest.approx(starts * seconds / 3600)
         assert found.basis == f"{starts} from measured speed"
+
+
+def test_the_length_of_an_episode_is_not_guessed(cells, monkeypatch):
+    """A learner of 10 units a second: 1000 ticks are 100 s; 1000 episodes are unknown until some were measured."""
+    (run, *_) = (run for run in of(cells, "net", "A-v0") if run.starts)
+    part = plugins.part_class("learners", run.cell.cell.learner.name)
+    monkeypatch.setattr(part, "reference_units_per_s", 10.0)
+    estimates._reference.cache_clear()
+    assert estimate([run], []).runs == ((100.0, 1),)
+    counted = dataclasses.replace(run.cell.cell, budget=dataclasses.replace(run.cell.cell.budget, unit="episodes"))
+    run = dataclasses.replace(run, cell=dataclasses.replace(run.cell, cell=counted))
+    assert estimate([run], []).basis == "1 of unknown cost, left out"
+    measured = {**hand_row(counted), "machine_class": FAST, "wall_s": 20.0}
+    assert estimate([run], [measured]).runs == ((20.0, 1),)
 
 
 def test_what_was_measured_elsewhere_is_scaled_by_what_both_ran(cells):
