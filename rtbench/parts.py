@@ -219,7 +219,7 @@ class Learner(Part, ABC):
 
     kind = "learners"
     reference_units_per_s: ClassVar[float | None] = None
-    """Ticks or environment steps per second on a core of an ordinary machine: what `plan` assumes until it is measured."""
+    """Ticks or environment steps per second on a core of an ordinary machine, which `plan` assumes until measured."""
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     """Number formats it can train in."""
     trains_on: ClassVar[tuple[str, ...]] = ("cpu",)

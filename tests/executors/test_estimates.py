@@ -64,12 +64,13 @@ def test_only_what_was_measured_on_the_machine_counts(cells):
         assert found.basis == f"{starts} from measured speed"
 
 
-def test_the_length_of_an_episode_is_not_guessed(cells, monkeypatch):
+def test_the_length_of_an_episode_is_not_guessed(cells, monkeypatch, request):
     """A learner of 10 units a second: 1000 ticks are 100 s; 1000 episodes are unknown until some were measured."""
     (run, *_) = (run for run in of(cells, "net", "A-v0") if run.starts)
     part = plugins.part_class("learners", run.cell.cell.learner.name)
     monkeypatch.setattr(part, "reference_units_per_s", 10.0)
     estimates._reference.cache_clear()
+    request.addfinalizer(estimates._reference.cache_clear)
     assert estimate([run], []).runs == ((100.0, 1),)
     counted = dataclasses.replace(run.cell.cell, budget=dataclasses.replace(run.cell.cell.budget, unit="episodes"))
     run = dataclasses.replace(run, cell=dataclasses.replace(run.cell, cell=counted))
