@@ -121,7 +121,7 @@ def _table(report: SuiteReport, block: Block, members: Sequence[int]) -> Table:
     ]
     return Table(
         title="runs of no profile" if profile == NO_PROFILE else f"profile {profile}",
-        about=f"{_spaced(int(steps))} {unit.replace('_', ' ')}" + (f" · {machine}" if machine else ""),
+        about=_counted(int(steps), unit) + (f" · {machine}" if machine else ""),
         clock=clock,
         constants=constants,
         heads=tuple(head for head, _ in kept),
@@ -138,7 +138,13 @@ def _trained(lines: Sequence[Mapping[str, Any]], steps: int, unit: str) -> str:
     if not ticks or ticks == [steps]:
         return ""
     told = ", ".join(_spaced(count) for count in ticks)
-    return f"The published figures were trained for {told} ticks, these for {_spaced(steps)} {unit.replace('_', ' ')}."
+    return f"The published figures were trained for {told} ticks, these for {_counted(steps, unit)}."
+
+
+def _counted(steps: int, unit: str) -> str:
+    """'1 episode', '2 000 env steps'."""
+    told = unit.replace("_", " ")
+    return f"{_spaced(steps)} {told.removesuffix('s') if steps == 1 else told}"
 
 
 def _spaced(count: int) -> str:
