@@ -20,6 +20,26 @@ from rtbench.results.places import open_store, state_from
 from rtbench.results.rows import RowStore
 
 SUITE = ("mujoco-delta", "--profile", "smoke")
+LONG = """
+schema_version = 1
+[suite]
+name = "long"
+title = "One run, still at work when its first checkpoint is seen"
+revision = 1
+[budget]
+steps = 15_000
+unit = "ticks"
+eval_every = 15_000
+eval_episodes = 1
+final_eval_episodes = 1
+[seeds]
+count = 1
+[axes]
+environment = { use = "mujoco", id = "InvertedPendulum-v4" }
+architecture = { use = "mlp", layers = 2, width = 16 }
+interaction = { execution = "pipelined", delta = 1 }
+learner = { use = "sac", batch_size = 16, critic_width = 16, learning_starts = 1_000 }
+"""
 RUNNERS, RATE = 4, 0.08
 NOT_OUTCOME = ("wall_s", "steps_per_s", "peak_memory_bytes", "started_utc", "attempt", "git_commit", "dirty")
 SECRETS = ("AKIDOFTHETEST", "secretofthetest")
@@ -108,17 +128,18 @@ def test_four_runners_with_faults_and_a_kill_make_the_folders_leaderboard(bucket
 
 def test_asked_to_stop_and_continued_from_the_bucket(bucket, proxy, tmp_path, log):
     """The second process finds nothing on this machine: another cache folder, as another machine would have."""
-    one = ("--only", "environment.id=HalfCheetah-v4")  # one run, still at work when its checkpoint is seen
+    suite = tmp_path / "long.toml"
+    suite.write_text(LONG)
     often = {"RTBENCH_CHECKPOINT_SECONDS": "0.1"}
-    first = rtbench("run", *SUITE, *one, "--state", bucket, "--yes", RTBENCH_CACHE=str(tmp_path / "one"), **often)
+    first = rtbench("run", suite, "--state", bucket, "--yes", RTBENCH_CACHE=str(tmp_path / "one"), **often)
     quiet = ObjectStore(bucket)
     wait_for(lambda: any(name.rpartition("/")[2].startswith("state-") for name in quiet.list(f"{CHECKPOINTS}/")))
     first.send_signal(signal.SIGINT)
     assert finished(first)[0] == 130
-    assert done("status", *SUITE, "--state", bucket).count("interrupted")
-    said = done("run", *SUITE, *one, "--state", bucket, "--yes", RTBENCH_CACHE=str(tmp_path / "two"))
+    assert done("status", suite, "--state", bucket).count("interrupted")
+    said = done("run", suite, "--state", bucket, "--yes", RTBENCH_CACHE=str(tmp_path / "two"))
     assert "continues at" in said
-    done("run", *SUITE, *one, "--state", tmp_path / "local", "--yes")
+    done("run", suite, "--state", tmp_path / "local", "--yes")
     assert outcomes(bucket)[0] == outcomes(tmp_path / "local")[0]
     assert quiet.list(f"{PROGRESS}/") == []
     (run_id,) = outcomes(bucket)[0]
