@@ -14,7 +14,7 @@ import typer
 from rtbench import plugins as registry
 from rtbench.cli import facts, output
 from rtbench.cli.facts import HOOKS, plural, shown
-from rtbench.cli.results import STATE, StateOption
+from rtbench.cli.results import RESULTS, STATE, ResultsOption, StateOption
 from rtbench.cli.timelines import KINDS, describe_timeline
 from rtbench.errors import SuiteError
 
@@ -45,6 +45,7 @@ def describe(
     ] = None,
     seconds: Annotated[float | None, typer.Option(metavar="S", help="Of a timeline: how much of it is drawn.")] = None,
     state: StateOption = STATE,
+    results: ResultsOption = RESULTS,
     json: output.JsonOption = False,
 ) -> None:
     """Say what one part is and what it takes; of a run's timeline, who computed what when.
@@ -53,7 +54,7 @@ def describe(
     suite what it answers to, its profiles and axes, for a hook its signature.
     """
     if kind in KINDS:
-        describe_timeline(name, begin or 0.0, seconds, svg, state, json=json)
+        describe_timeline(name, begin or 0.0, seconds, svg, state, results, json=json)
         return
     known = plural(kind)
     if begin is not None or seconds is not None:

@@ -1,40 +1,55 @@
-"""What happened when in runs on the wall clock: kept in the state, and with the results where somebody put it there."""
+"""What happened when in runs on the wall clock: kept in the state, and with the results where somebody handed it in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rtbench.realtime.recording import Recording
     from rtbench.results.places import State
 
 
-def kept_recording(run_id: str, state: State, results: Path | None = None) -> Recording | None:
-    """The recording of a run from the state or, if it has none, from the results; InvalidResults if it is damaged."""
-    from rtbench.realtime.recording import Recording, recording_key
+class Recordings:
+    """The recordings of rows, local and handed in; `local` are the newest local rows, which the state's belong to."""
 
-    key = recording_key(run_id)
-    content = _content(key, state)
-    if content is not None:
-        return Recording.from_bytes(content, place=f"{state}/{key}")
-    if results is not None and (results / key).is_file():
-        return Recording.load(results / key)
-    return None
+    def __init__(self, state: State, results: Path, local: Iterable[Mapping[str, Any]]) -> None:
+        from rtbench.results.recordings import recording_name
+
+        self._state, self._results = state, results
+        self._local = {recording_name(row) for row in local}
+
+    def of(self, row: Mapping[str, Any]) -> Recording | None:
+        """What happened in the run that a row tells of, None if it was not kept; InvalidResults if it is damaged."""
+        from rtbench.realtime.recording import Recording, recording_key
+        from rtbench.results.recordings import recording_name
+
+        name = recording_name(row)
+        if (self._results / name).is_file():
+            return Recording.load(self._results / name)
+        key = recording_key(row["run_id"])
+        content = _content(key, self._state) if name in self._local else None
+        return None if content is None else Recording.from_bytes(content, place=f"{self._state}/{key}")
 
 
-def keep_recordings(run_ids: Iterable[str], state: State, results: Path) -> list[Path]:
-    """Copy the recordings of runs from the state into the results; the files that are new there."""
+def keep_recordings(rows: Iterable[Mapping[str, Any]], state: State, results: Path) -> list[Path]:
+    """Copy the recordings of newest local rows into the results; the files that are new there.
+
+    InvalidResults if one is damaged.
+    """
     from rtbench import files
-    from rtbench.realtime.recording import recording_key
+    from rtbench.realtime.recording import Recording, recording_key
+    from rtbench.results.recordings import recording_name
 
     written = []
-    for key in map(recording_key, run_ids):
-        content = _content(key, state)
-        if content is not None and not (results / key).exists():
-            files.write(results / key, content, kind="recording")
-            written.append(results / key)
+    for row in rows:
+        path, key = results / recording_name(row), recording_key(row["run_id"])
+        content = None if path.exists() else _content(key, state)
+        if content is not None:
+            Recording.from_bytes(content, place=f"{state}/{key}")
+            files.write(path, content, kind="recording")
+            written.append(path)
     return written
 
 

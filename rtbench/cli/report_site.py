@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbench.cli.output import emit, line, note
 from rtbench.cli.parity import FOLDER as PARITY
+from rtbench.cli.recordings import Recordings
 from rtbench.cli.report import sections_of
 from rtbench.cli.results import NOT_DRAWN, can_draw, tell_set_aside
 from rtbench.errors import RtbenchError, SuiteError
@@ -16,7 +18,7 @@ from rtbench.errors import RtbenchError, SuiteError
 if TYPE_CHECKING:
     from rtbench.realtime.recording import Recording
     from rtbench.report.collect import Running, Site
-    from rtbench.report.graphics import Artist, Recordings
+    from rtbench.report.graphics import Artist
     from rtbench.results.places import State
     from rtbench.suites.model import Suite
 
@@ -28,12 +30,11 @@ def build_site(suite: str | None, html: Path, state: State, folder: Path, *, liv
     """Write the site of one suite, or of all with rows; with `live_s` again that often until it is interrupted."""
     from rtbench.report.graphics import Artist
 
-    unreadable: dict[str, str] = {}
-    artist = Artist(can_draw=can_draw(), recordings=_recordings(state, folder, unreadable))
+    artist = Artist(can_draw=can_draw())
     if not artist.can_draw:
         note(f"warning: {NOT_DRAWN}")
     site, written = _build(suite, html, state, folder, artist, live_s)
-    tell_set_aside([*site.problems, *unreadable.values()])
+    tell_set_aside(site.problems)
     page = html / "index.html"
     told = {"suites": [each.suite.name for each in site.suites], "page": str(page), "written": len(written)}
 
@@ -71,7 +72,7 @@ def _trace(state: State, folder: Path) -> tuple[tuple[str, int], ...]:
         store = open_store(state)
         kept = [(key, hash(store.read(key))) for key in store.list("progress/")]
         return (*((key, 0) for key in store.list("rows/")), *kept, *_trace(folder / "no-state", folder))
-    places = (state / "rows", state / "progress", folder / "submissions")
+    places = (state / "rows", state / "progress", *(folder / name for name in ("submissions", "timelines", PARITY)))
     found = (path for place in places if place.is_dir() for path in place.iterdir())
     out = []
     for path in found:
@@ -90,7 +91,9 @@ def _build(
     from rtbench.report.collect import collect, others_than
 
     problems: list[str] = []
-    rows = _rows(state, folder, problems)
+    local, rows = _rows(state, folder, problems)
+    unreadable: dict[str, str] = {}
+    artist.recordings = _recordings(Recordings(state, folder, local), unreadable)
     suites = _suites(suite, rows)
     found = collect(
         suites,
@@ -103,18 +106,19 @@ def _build(
         problems=problems,
     )
     built = pages.build(found, artist, live_s=live_s)
+    found = dataclasses.replace(found, problems=[*found.problems, *unreadable.values()])
     return found, site.write(site.with_live(built) if live_s is not None else built, html)
 
 
-def _rows(state: State, folder: Path, problems: list[str]) -> list[Mapping[str, Any]]:
-    """All rows there are, local ones and submitted ones; a line in `problems` for what cannot be read."""
+def _rows(state: State, folder: Path, problems: list[str]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """The local rows, and these with the submitted ones; a line in `problems` for what cannot be read."""
     from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore
     from rtbench.results.submissions import readable_submissions
 
     scan = RowStore(open_store(state)).scan(newest=True)
     problems += [f"{state}/{problem}" for problem in scan.problems]
-    return [*scan.rows, *readable_submissions(folder / "submissions", problems)]
+    return list(scan.rows), [*scan.rows, *readable_submissions(folder / "submissions", problems)]
 
 
 def _suites(given: str | None, rows: Sequence[Mapping[str, Any]]) -> list[Suite]:
@@ -134,15 +138,14 @@ def _suites(given: str | None, rows: Sequence[Mapping[str, Any]]) -> list[Suite]
     return out
 
 
-def _recordings(state: State, folder: Path, unreadable: dict[str, str]) -> Recordings:
-    """What happened when in runs on the wall clock; in `unreadable` what of it is damaged, by run_id."""
-    from rtbench.cli.recordings import kept_recording
+def _recordings(kept: Recordings, unreadable: dict[str, str]) -> Callable[[Mapping[str, Any]], Recording | None]:
+    """What happened when in the run of a row; in `unreadable` what of it is damaged, by run_id."""
 
-    def of(run_id: str) -> Recording | None:
+    def of(row: Mapping[str, Any]) -> Recording | None:
         try:
-            return kept_recording(run_id, state, folder)
+            return kept.of(row)
         except RtbenchError as error:
-            unreadable[run_id] = f"{error.place}: {error.message}"
+            unreadable[row["run_id"]] = f"{error.place}: {error.message}"
             return None
 
     return of

@@ -194,7 +194,7 @@ def results_export(
     tell_set_aside(problems, "not exported, not counted")
     all_there = bool(mine) and not fresh
     path = None if all_there else export(fresh, submissions, suite=loaded.name, allow_dirty=allow_dirty)
-    kept = keep_recordings((row["run_id"] for row in mine), state, folder) if timelines else []
+    kept = keep_recordings(mine, state, folder) if timelines else []
 
     def render() -> None:
         line(f"all {len(mine)} rows of {loaded.name} are in a submission already" if all_there else f"wrote {path}")
@@ -249,11 +249,15 @@ def results_check(
     json: JsonOption = False,
 ) -> None:
     """Check every submission: schema, digest, identity of each row, duplicates, values that cannot be, size."""
+    from rtbench.results.recordings import check_recordings
     from rtbench.results.submissions import submission_files
 
     if not folder.is_dir():
         raise SuiteError("no such folder", place=str(folder), hint="rtbench results export SUITE makes one")
-    _valid(folder)
+    problems = check_recordings(folder, _valid(folder))
+    if problems:
+        told = f"{len(problems)} problems in the timelines:\n  " + "\n  ".join(problems[:10])
+        raise InvalidResults(told, place=str(folder), hint="rtbench results export SUITE --timelines writes them")
     files = submission_files(folder / "submissions")
     added = None if against is None else _only_added(folder / "submissions", against)
 

@@ -38,7 +38,7 @@ class Shown:
 
 
 def describe_timeline(
-    run: str, begin_s: float, seconds: float | None, svg: Path | None, state: State, *, json: bool
+    run: str, begin_s: float, seconds: float | None, svg: Path | None, state: State, results: Path, *, json: bool
 ) -> None:
     """Tell of a run's timeline from `begin_s` on for some seconds of its world's time, and draw it."""
     from rtbench import files
@@ -49,7 +49,7 @@ def describe_timeline(
     from rtbench.report.timelines import timeline_svg
     from rtbench.results.schema import cell_data
 
-    row = find_row(run, state)
+    row = find_row(run, state, results)
     cell: Cell = cell_from_data(cell_data(row))
     spec = build(cell.environment).spec()
     graph = build(cell.architecture).make(PolicyShape.of(spec, spec.action_size))
@@ -61,7 +61,7 @@ def describe_timeline(
             place="--from, --seconds",
         )
     if cell.interaction.clock == "wall":
-        shown = _recorded(row, first, steps, state)
+        shown = _recorded(row, first, steps, state, results)
     else:
         shown = _computed(cell, len(graph.layers), spec.step_s, row["seed"], first, steps)
     backs = Backs.of(graph, cell.interaction, "zero")
@@ -88,18 +88,23 @@ def describe_timeline(
         note(f"written: {svg}")
 
 
-def find_row(run: str, state: State) -> Row:
-    """The newest row of a run by the first letters of its id; SuiteError naming what there is."""
+def find_row(run: str, state: State, results: Path) -> Row:
+    """The newest local row of a run by the first letters of its id, else the best submitted one; SuiteError if none."""
+    from rtbench.results.groups import choose
     from rtbench.results.places import open_store
     from rtbench.results.rows import RowStore
+    from rtbench.results.submissions import readable_submissions
 
     if len(run) < SHORTEST_PREFIX:
         raise SuiteError(f"{run!r} is too short for the id of a run", place="RUN", hint="at least 4 letters")
     scan = RowStore(open_store(state)).scan(newest=True, wanted=lambda run_id: run_id.startswith(run.lower()))
-    found = {row["run_id"]: row for row in scan.rows}
+    found: dict[str, Row] = {row["run_id"]: row for row in scan.rows}
+    handed_in = readable_submissions(results / "submissions", [])
+    for row in choose(row for row in handed_in if row["run_id"].startswith(run.lower())):
+        found.setdefault(row["run_id"], dict(row))
     if len(found) != 1:
         raise SuiteError(
-            f"{len(found) or 'no'} runs in {state} begin with {run!r}",
+            f"{len(found) or 'no'} runs in {state} and {results} begin with {run!r}",
             place="RUN",
             allowed=[name[: max(12, len(run) + 4)] for name in sorted(found)[:_SHOWN]],
             hint="rtbench plan SUITE --runs --json names them; --state names another folder",
@@ -108,18 +113,18 @@ def find_row(run: str, state: State) -> Row:
     return row
 
 
-def _recorded(row: Row, first: int, steps: int | None, state: State) -> Shown:
+def _recorded(row: Row, first: int, steps: int | None, state: State, results: Path) -> Shown:
     """What really happened: the stretch of the recording that the step is in; steps count through all of them."""
-    from rtbench.cli.recordings import kept_recording
+    from rtbench.cli.recordings import Recordings
     from rtbench.realtime.recording import recording_key
     from rtbench.report.timelines import learnt_beside
 
-    recording = kept_recording(row["run_id"], state)
+    recording = Recordings(state, results, [row]).of(row)
     if recording is None:
         raise SuiteError(
             "what happened when is not kept of this run",
             place=f"{state}/{recording_key(row['run_id'])}",
-            hint="it stays in the local state of the machine that ran it",
+            hint="it stays in the local state of the machine that ran it, unless results export --timelines kept it",
         )
     found = recording.stretch_of(first)
     if found is None:

@@ -25,6 +25,7 @@ ENOUGH = 10
 SPEED_COLUMNS = (
     "status",
     "wall_s",
+    "clock",
     "budget_json",
     "learner_name",
     "environment_params_json",
@@ -102,9 +103,17 @@ def _per_unit(cell: Cell, speeds: _Speeds, scaled: _Speeds) -> tuple[float, str]
 
 def _alike(cell: Cell) -> list[_Likeness]:
     """Keys of runs of about equal speed, closest first: the network weighs more than the world."""
-    learner = f"{cell.learner.name}/{cell.budget.unit}"
-    environment, architecture = _key(cell.environment.params), _key(cell.architecture.params)
-    return [(learner, environment, architecture), (learner, "", architecture), (learner, environment, "")]
+    return _keys(
+        *(cell.learner.name, cell.budget.unit, cell.interaction.clock),
+        *(_key(cell.environment.params), _key(cell.architecture.params)),
+    )
+
+
+def _keys(learner: str, unit: str, clock: str, environment: str, architecture: str) -> list[_Likeness]:
+    """On the wall clock a step takes its world's time; an episode is as long as those of the same world are."""
+    kind = f"{learner}/{unit}/{clock}"
+    found = [(kind, environment, architecture), (kind, "", architecture), (kind, environment, "")]
+    return [key for key in found if key[1]] if unit == "episodes" else found
 
 
 def _key(params: Mapping[str, Any]) -> str:
@@ -116,9 +125,8 @@ def _measured(row: Mapping[str, Any]) -> tuple[float, list[_Likeness]] | None:
     if row["status"] != "ok" or not row["wall_s"] or row["wall_s"] < SHORTEST_SECONDS:
         return None
     budget = _budget(row["budget_json"])
-    learner = f"{row['learner_name']}/{budget['unit']}"
     environment, architecture = row["environment_params_json"], row["architecture_params_json"]
-    keys = [(learner, environment, architecture), (learner, "", architecture), (learner, environment, "")]
+    keys = _keys(row["learner_name"], budget["unit"], row["clock"] or "virtual", environment, architecture)
     return row["wall_s"] / budget["steps"], keys
 
 

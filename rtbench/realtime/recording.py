@@ -319,6 +319,10 @@ def _stretch(row: Mapping[str, Any]) -> Stretch:
         chunk=row["chunk"],
     )
     whole = {name: np.array(row[name], np.int64) for name in ("lateness_ns", *INFERENCE_COLUMNS)}
+    lengths = {name: len(row[name]) for name in (*_STEPS, *_TIMELINE, *INFERENCE_COLUMNS)}
+    expected = {name: line.steps if name in _STEPS else len(line.process) for name in lengths}
+    if lengths != expected or sum(row["lengths"]) > line.steps:
+        raise ValueError("its columns do not belong together")
     rewards, skipped = np.array(row["rewards"], np.float64), tuple(row.get("skipped", ()))
     return Stretch(line, rewards, lengths=tuple(row["lengths"]), skipped=skipped, **whole)
 

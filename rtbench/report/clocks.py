@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rtbench.report.views import Head, Line, Table, Value
 
-VERDICT_TONES = {"agrees": "near", "differs": "far"}
+VERDICT_TONES = {"agrees": "near", "within noise": "near", "differs": "far"}
 _CELL = ("environment", "scheduler", "processes", "execution", "method", "epsilon")
 _HEADS = (
+    Head("world", "text"),
     Head("scheduler", "text"),
     Head("processes", "number"),
     Head("execution", "text"),
@@ -23,13 +24,20 @@ _HEADS = (
 
 @dataclass(frozen=True)
 class Parity:
-    """One comparison of the clocks: its suite, how many cells agree, the machine, and a table."""
+    """One comparison of the clocks: how many cells of a suite agree, or differ as chance has it; machine, table."""
 
     name: str
     agree: int
+    noisy: int
     cells: int
     machine: str
     table: Table
+
+    @property
+    def told(self) -> str:
+        """The outcome in words."""
+        noisy = f", {self.noisy} within noise" if self.noisy else ""
+        return f"{self.agree} of {self.cells} cells agree{noisy}"
 
     @property
     def page(self) -> str:
@@ -46,7 +54,7 @@ def parities(folder: Path, problems: list[str]) -> list[Parity]:
     for path in sorted(folder.glob("*.parquet")) if folder.is_dir() else ():
         try:
             found.append(_parity(path.stem, pq.read_table(path, use_threads=False).to_pylist()))
-        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        except (OSError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
             problems.append(f"{path}: no comparison of clocks: {error}")
     return found
 
@@ -58,11 +66,14 @@ def _parity(name: str, rows: Sequence[Mapping[str, Any]]) -> Parity:
     verdicts = [line.values[-1].text for line in lines]
     about = "mean on the wall clock, on the virtual one fed with the measured times, and the distance of distributions"
     schedulers = tuple(dict.fromkeys(cell[0]["scheduler"] for cell in cells))
-    chosen = Head(_HEADS[0].name, "text", schedulers if len(schedulers) > 1 else ())
+    chosen = Head("scheduler", "text", schedulers if len(schedulers) > 1 else ())
     columns = tuple(Head(quantity, "text", (), about) for quantity in quantities)
-    heads = (chosen, *_HEADS[1:], *columns, Head("verdict", "text", tuple(dict.fromkeys(verdicts))))
+    heads = (_HEADS[0], chosen, *_HEADS[2:], *columns, Head("verdict", "text", tuple(dict.fromkeys(verdicts))))
+    if len({cell[0]["environment"] for cell in cells}) == 1:  # then its name says nothing
+        heads, lines = heads[1:], [replace(line, values=line.values[1:]) for line in lines]
     table = Table(f"Parity of the two clocks: {name}", about, "wall", (), heads, tuple(lines), 0)
-    return Parity(name, sum(verdict == "agrees" for verdict in verdicts), len(lines), rows[0].get("cpu", ""), table)
+    agree, noisy = verdicts.count("agrees"), verdicts.count("within noise")
+    return Parity(name, agree, noisy, len(lines), rows[0].get("cpu", ""), table)
 
 
 def _cells(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -80,9 +91,14 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]
 
 
 def _line(rows: Sequence[Mapping[str, Any]], quantities: Sequence[str]) -> Line:
-    _, scheduler, processes, execution, method, epsilon = (rows[0][key] for key in _CELL)
+    world, scheduler, processes, execution, method, epsilon = (rows[0][key] for key in _CELL)
     values = [
-        *(Value(scheduler, scheduler), Value(str(processes), processes), Value(execution, execution)),
+        *(
+            Value(world, world),
+            Value(scheduler, scheduler),
+            Value(str(processes), processes),
+            Value(execution, execution),
+        ),
         *(Value(method, method), Value(f"{epsilon:g}", epsilon), Value(str(rows[0]["steps"]), rows[0]["steps"])),
     ]
     told = {row["quantity"]: row for row in rows}

@@ -120,7 +120,7 @@ def _report(
         ranks=ranked(suite, board),
         comparisons=comparisons,
         figures=build_figures(suite, rows),
-        extra_figures=[*loss_figures(suite, profiles, rows), *extra],
+        extra_figures=[*loss_figures(profiles, rows), *extra],
         profiles=profiles,
         films=_films(films, file_stem(suite.name)),
     )

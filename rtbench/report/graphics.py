@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rtbench.cell import Cell, Interaction
 from rtbench.errors import RtbenchError
@@ -12,12 +13,13 @@ from rtbench.interaction.timing import draws, graph_execution, timeline_of
 from rtbench.parts import PolicyShape, canonical_json
 from rtbench.realtime.recording import Recording
 from rtbench.results.figures import Figure, to_csv
+from rtbench.results.recordings import recording_name
 from rtbench.suites.identity import digest
 
 LONGEST_STEPS = 240
 """Steps beyond which a timeline is too long to be read."""
-Recordings = Callable[[str], Recording | None]
-"""What happened when in a run on the wall clock, by its run_id; None where it was not kept."""
+Recordings = Callable[[Mapping[str, Any]], Recording | None]
+"""What happened when in the run that a row tells of, on the wall clock; None where it was not kept."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ class Artist:
     """Draws what it is asked for, the same thing once: a site that is built again and again draws only what changed."""
 
     can_draw: bool = True
-    recordings: Recordings = lambda run_id: None
+    recordings: Recordings = lambda row: None
     _figures: dict[str, str] = field(default_factory=dict)
     _cells: dict[str, tuple[Picture | None, Picture | None]] = field(default_factory=dict)
+    _happened: dict[str, Picture] = field(default_factory=dict)
     _shapes: dict[str, tuple[PolicyShape, float] | None] = field(default_factory=dict)
 
     def figure(self, figure: Figure) -> Picture:
@@ -68,19 +71,24 @@ class Artist:
             self._cells[key] = _drawn(cell, *world, key[:12])
         return self._cells[key]
 
-    def of_run(self, cell: Cell, run_id: str, seed: int) -> Picture | None:
+    def of_run(self, cell: Cell, row: Mapping[str, Any]) -> Picture | None:
         """What happened when in the middle of a run on the wall clock; None where that was not kept."""
         from rtbench.plugins import build
 
+        key = recording_name(row)
+        if key in self._happened:
+            return self._happened[key]
         world = self._world(cell)
-        recording = self.recordings(run_id) if world is not None and cell.interaction.clock == "wall" else None
+        recording = self.recordings(row) if world is not None and cell.interaction.clock == "wall" else None
         if world is None or recording is None:
             return None
         try:
-            graph = build(cell.architecture).make(world[0])
-        except Exception:  # somebody's architecture may fail in any way
+            drawn = _happened(cell, build(cell.architecture).make(world[0]), recording, row)
+        except Exception:  # somebody's architecture or recording may fail in any way
             return None
-        return _happened(cell, graph, recording, run_id, seed)
+        if drawn is not None:
+            self._happened[key] = drawn
+        return drawn
 
     def _world(self, cell: Cell) -> tuple[PolicyShape, float] | None:
         from rtbench.plugins import build
@@ -130,7 +138,7 @@ def _timeline(cell: Cell, graph: LayerGraph, step_s: float, key: str) -> Picture
     return Picture(f"timeline-{key}", title, about, "timeline", timeline_svg(line, title, lags=_lags(graph, met)))
 
 
-def _happened(cell: Cell, graph: LayerGraph, recording: Recording, run_id: str, seed: int) -> Picture | None:
+def _happened(cell: Cell, graph: LayerGraph, recording: Recording, row: Mapping[str, Any]) -> Picture | None:
     from rtbench.report.timelines import learnt_beside, timeline_svg
 
     found = recording.stretch_of(len(recording.rewards) // 2)
@@ -139,10 +147,10 @@ def _happened(cell: Cell, graph: LayerGraph, recording: Recording, run_id: str, 
     stretch, begin = found
     line, met = stretch.timeline, cell.interaction
     first = max(0, len(recording.rewards) // 2 - begin)
-    title = f"{_arrangement(met)}, seed {seed}"
+    title = f"{_arrangement(met)}, seed {row['seed']}"
     drawn = timeline_svg(line, title, lags=_lags(graph, met), first=first, learnt=learnt_beside(recording, stretch))
     about = f"As it happened on the wall clock, from {(begin + first) * line.step_ns / 1e9:.4g} s of the run on."
-    return Picture(f"happened-{run_id[:12]}", title, about, "timeline", drawn)
+    return Picture(f"happened-{row['run_id'][:12]}-{recording_name(row)[-20:-8]}", title, about, "timeline", drawn)
 
 
 def _arrangement(met: Interaction) -> str:

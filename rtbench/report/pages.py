@@ -116,7 +116,7 @@ def _galleries(report: SuiteReport, artist: Artist) -> list[Gallery]:
         Gallery(
             "Who computes what, when",
             "A row per inference process, the actions they give below; a dashed step has no new action.",
-            distinct([*(timeline for timeline, _ in drawn), *happened], MOST_DRAWINGS),
+            [*distinct([timeline for timeline, _ in drawn], MOST_DRAWINGS), *distinct(happened, MOST_DRAWINGS)],
         ),
         Gallery(
             "Layers in time",
@@ -140,7 +140,7 @@ def _with_rows(report: SuiteReport) -> Iterator[tuple[SuiteCell, Sequence[Mappin
 def _happened(artist: Artist, cell: SuiteCell, rows: Sequence[Mapping[str, Any]]) -> Iterator[Picture]:
     """What happened when in a cell's runs on the wall clock, as far as it was kept."""
     for row in sorted(rows, key=lambda row: (row["seed"], row["run_id"])):
-        drawn = artist.of_run(cell.cell, row["run_id"], row["seed"])
+        drawn = artist.of_run(cell.cell, row)
         if drawn is not None:
             yield drawn
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from helpers.samples import hand_row
 from rtbench.cli.main import run_command_line
 from rtbench.interaction.timing import timeline_of
 from rtbench.realtime.recording import Recording, Stretch, recording_key
+from rtbench.results.export import export
 from rtbench.results.rows import RowStore
 from rtbench.results.store import FolderStore
 from rtbench.suites.expand import SuiteCell, expand
@@ -57,6 +59,7 @@ VIRTUAL = """interaction = [
     { execution = "sequential", default_policy = "noop", latency = "25ms" },
 ]
 """
+SLOWER = '    { execution = "sequential", default_policy = "noop", latency = "45ms" },\n]\n'
 STEPS = 60
 
 
@@ -98,6 +101,13 @@ def kept(cells: list[SuiteCell]) -> list[str]:
     return runs
 
 
+def names(run: str, count: int = 1) -> list[str]:
+    """What the pictures of a run are called, from the site."""
+    found = [path.stem for path in Path("pages/suites/mine/figures").glob(f"happened-{run[:12]}-*.svg")]
+    assert len(found) == count
+    return found
+
+
 def pictures(page: Path) -> list[str]:
     return re.findall(r'<figure class="picture" id="(happened-[^"]+)"', page.read_text(encoding="utf-8"))
 
@@ -108,9 +118,8 @@ def test_what_happened_on_the_wall_clock_is_drawn(place: Path, capsys: pytest.Ca
     runs = kept([cell for cell in expand(load_suite(suite), support=False) if not cell.excluded])
     printed_json(capsys, "report", suite, "--html", "pages")
     page = Path("pages/suites/mine/index.html")
-    assert pictures(page) == [f"happened-{runs[0][:12]}"]
+    assert pictures(page) == names(runs[0])
     assert "As it happened on the wall clock, from 0.6 s of the run on." in page.read_text(encoding="utf-8")
-    assert Path(f"pages/suites/mine/figures/happened-{runs[0][:12]}.svg").is_file()
     shown = [name for name in Path("pages/suites/mine").glob("*.html") if name.name != "index.html" and pictures(name)]
     assert len(shown) == 1  # the page of the cell that has one
 
@@ -123,11 +132,48 @@ def test_timelines_are_exported_and_then_shown_without_the_state(
     told = printed_json(capsys, "results", "export", suite, "--allow-dirty")
     assert told["timelines"] == []
     told = printed_json(capsys, "results", "export", suite, "--allow-dirty", "--timelines")
-    assert (told["written"], told["timelines"]) == (None, [f"results/timelines/{runs[0]}.parquet"])
+    (kept_there,) = told["timelines"]
+    assert told["written"] is None
+    assert kept_there.startswith(f"results/timelines/{runs[0]}-")
+    printed(capsys, "results", "check")
     again = printed_json(capsys, "results", "export", suite, "--allow-dirty", "--timelines")
     assert again["timelines"] == []
     printed_json(capsys, "report", suite, "--html", "pages", "--state", "nothing")
-    assert pictures(Path("pages/suites/mine/index.html")) == [f"happened-{runs[0][:12]}"]
+    assert pictures(Path("pages/suites/mine/index.html")) == names(runs[0])
+    told = printed_json(capsys, "describe", "timeline", runs[0][:10], "--state", "nothing", "--seconds", "0.1")
+    assert told["inferences"]
+    Path(kept_there).write_bytes(b"no Parquet")
+    assert run_command_line(["results", "check"]) == 5
+    assert "no recording of a run" in capsys.readouterr().err
+    Path(kept_there).rename("results/timelines/other.parquet")
+    assert run_command_line(["results", "check"]) == 5
+    assert "no submitted row" in capsys.readouterr().err
+
+
+def test_a_timeline_is_shown_beside_the_row_it_belongs_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same run of another machine, submitted without a recording: ours stays beside our row."""
+    suite = written(WALL, "untrained")
+    cells = [cell for cell in expand(load_suite(suite), support=False) if not cell.excluded]
+    runs = kept(cells)
+    other = hand_row(cells[0].cell, 0, clock="wall", suite="mine", suite_revision=1, machine_class="another machine")
+    export([other], Path("results/submissions"), suite="mine", allow_dirty=True)
+    printed_json(capsys, "report", suite, "--html", "pages")
+    names(runs[0], count=1)
+    printed_json(capsys, "report", suite, "--html", "pages", "--state", "nothing")
+    names(runs[0], count=0)
+
+
+def test_a_recording_whose_columns_do_not_belong_together_stops_nothing(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = written(WALL, "untrained")
+    cells = [cell for cell in expand(load_suite(suite), support=False) if not cell.excluded]
+    runs, whole = kept(cells), recorded(cells[0])
+    odd = dataclasses.replace(whole.stretches[0], rewards=np.ones(STEPS - 1))
+    Path(".rtbench", recording_key(runs[0])).write_bytes(dataclasses.replace(whole, stretches=(odd,)).to_bytes())
+    assert run_command_line(["report", suite, "--html", "pages"]) == 0
+    assert "do not belong together" in capsys.readouterr().err
+    assert run_command_line(["results", "export", suite, "--allow-dirty", "--timelines"]) == 5
 
 
 def test_a_damaged_timeline_is_named_and_the_site_built(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,6 +209,38 @@ def test_lost_return_is_drawn_once_its_worlds_were_run(place: Path, capsys: pyte
     )
 
 
+def test_cells_that_columns_do_not_tell_apart_have_bars_of_their_own(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two latencies, and `group_by` the architecture alone."""
+    grouped = 'group_by = ["environment", "interaction.processes"]'
+    suite = Path(written(VIRTUAL.replace("]\n", SLOWER), "known"))
+    assert grouped in suite.read_text()
+    suite.write_text(suite.read_text().replace(grouped, 'group_by = ["environment", "architecture"]'))
+    told = printed_json(capsys, "regret", str(suite))
+    printed_json(capsys, "report", str(suite), "--html", "pages")
+    with Path("pages/suites/mine/figures/regret-1.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["x"] for row in rows}) == 2
+    assert len({(row["x"], row["value"]) for row in rows}) == len(rows) == 6
+    lost = {cell["inaction"]["value"] for cell in told["cells"] if cell["execution"] == "sequential"}
+    assert {float(row["y"]) for row in rows if row["value"] == "inaction"} == lost
+
+
+def test_bars_are_of_the_rows_that_the_table_shows(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two finished rows of a run the earlier one counts, here and there."""
+    suite = written(VIRTUAL, "known")
+    printed_json(capsys, "regret", suite)
+    printed_json(capsys, "report", suite, "--html", "pages")
+    drawn = Path("pages/suites/mine/figures/regret-1.csv").read_bytes()
+    store = RowStore(FolderStore(Path(".rtbench")))
+    row = next(row for row in store.rows() if json.loads(row["interaction_json"])["execution"] == "sequential")
+    later = {**row, "started_utc": "2999-01-01T00:00:00+00:00", "eval_return_final": 1e6}
+    export([later], Path("results/submissions"), suite="mine", allow_dirty=True)
+    printed_json(capsys, "report", suite, "--html", "pages")
+    assert Path("pages/suites/mine/figures/regret-1.csv").read_bytes() == drawn
+
+
 def test_comparisons_of_the_clocks_have_a_page(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -173,17 +251,18 @@ def test_comparisons_of_the_clocks_have_a_page(place: Path, capsys: pytest.Captu
         {**common, "quantity": name, "wall_mean": 2.0, "virtual_mean": 1.5, "distance": 0.5, "verdict": verdict}
         for name, verdict in (("interval", "agrees"), ("age", "differs"), ("inaction", "agrees"))
     ]
+    noisy = [{**row, "verdict": "within noise"} for row in rows]
     agreeing = [{**row, "verdict": "agrees"} for row in rows]  # another cell of the same name
     failed = {**rows[0], **dict.fromkeys(("quantity", "wall_mean", "virtual_mean", "distance", "verdict")), "why": "no"}
     Path("results/parity").mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist([*rows, *agreeing, failed]), "results/parity/both.parquet")
+    pq.write_table(pa.Table.from_pylist([*noisy, *agreeing, failed]), "results/parity/both.parquet")
     Path("results/parity/half.parquet").write_bytes(b"half")
     assert run_command_line(["report", "--html", "pages", "--json"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["suites"] == []
     assert "half.parquet" in told.err
     page = Path("pages/parity/both.html").read_text(encoding="utf-8")
-    assert "1 of 3 cells agree; a machine" in page
+    assert "1 of 3 cells agree, 1 within noise; a machine" in page
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
     assert "2.000 · 1.500 (distance 0.500)" in page
