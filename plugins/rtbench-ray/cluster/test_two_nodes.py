@@ -20,7 +20,7 @@ STORE = 100_000_000
 def local(tmp_path_factory):
     """The rows of the local executor."""
     folder = tmp_path_factory.mktemp("local")
-    path = suite(folder, steps=500, seeds=RUNS, trained=SAC)
+    path = suite(folder, steps=3_000, seeds=RUNS, trained=SAC)  # still at work when somebody stops them
     code, out, err = finished(command("run", path, "--state", folder / "state"))
     assert code == 0, out + err
     return path, folder / "state"
