@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMATS = (".gif", ".mp4", ".png")
 _GIF_FPS, _MP4_FPS, _GIF_SIDE = 25, 50, 320
+_SHORTEST_S = 1e-3
+"""Worlds of shorter steps are shown in slow motion, a step a frame."""
 _SHEET_FRAMES, _SHEET_COLUMNS, _SHEET_SIDE = 12, 4, 300
 _LINE_HEIGHT, _MARGIN, _GAP, _BAR_HEIGHT = 20, 6, 4, 32
 _BARS_SIDE = 320
@@ -49,6 +51,11 @@ class Film(Protocol):
     def finish(self) -> bytes:
         """The file's content."""
         ...
+
+
+def slowed(step_s: float) -> int:
+    """How many times slower than its world a film runs: one whose steps are too short to be seen, in slow motion."""
+    return 1 if step_s >= _SHORTEST_S else round(1 / (_MP4_FPS * step_s))
 
 
 def film_for(path: Path, frame_s: float, sheet_frames: int = _SHEET_FRAMES) -> Film:

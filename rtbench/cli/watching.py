@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtbench.cli.choices import Choice, Score, Witness, action_names, score_for
-from rtbench.cli.film import Bar, film_for
+from rtbench.cli.film import Bar, film_for, slowed
 from rtbench.cli.output import JsonOption, emit, line
 from rtbench.cli.policies import (
     DeltaOption,
@@ -57,10 +57,11 @@ class Moment:
     filled_in: bool = False
     """Whether the default policy acted, and not by holding the agent's action."""
 
-    def words(self, step_s: float) -> list[str]:
+    def words(self, step_s: float, slower: int = 1) -> list[str]:
         """Two lines below a frame."""
         reward = round(self.reward, 1) + 0.0  # not −0.0
-        first = f"episode {self.episode + 1}, step {self.step} ({self.step * step_s:.2f} s), reward {reward:.1f}"
+        when = f"{self.step * step_s:.2f} s" if slower == 1 else f"{1e6 * self.step * step_s:.4g} µs, {slower}x slower"
+        first = f"episode {self.episode + 1}, step {self.step} ({when}), reward {reward:.1f}"
         if self.filled_in:
             return [first, "the default policy acts"]
         return [first, _age(self.newest_steps, self.oldest_steps, step_s)]
@@ -69,11 +70,11 @@ class Moment:
 def _age(newest: int | None, oldest: int | None, step_s: float) -> str:
     if newest is None or oldest is None:
         return "acts on no observation yet"
+    scale, unit = (1e3, "ms") if step_s >= 1e-3 else (1e6, "µs")
+    ages = [f"{scale * steps * step_s:.0f}" for steps in (newest, oldest)]
     if newest == oldest:
-        return f"observation {newest} steps old ({1000 * newest * step_s:.0f} ms)"
-    return (
-        f"observations {newest} to {oldest} steps old ({1000 * newest * step_s:.0f} to {1000 * oldest * step_s:.0f} ms)"
-    )
+        return f"observation {newest} steps old ({ages[0]} {unit})"
+    return f"observations {newest} to {oldest} steps old ({ages[0]} to {ages[1]} {unit})"
 
 
 def watch(
@@ -103,7 +104,8 @@ def watch(
     policy = find_policy(run, state)
     interaction = changed(policy.cell.interaction, execution, delta, latency)
     step_s = build(policy.cell.environment).spec().step_s
-    film = film_for(out, step_s, frames)
+    slow = slowed(step_s)
+    film = film_for(out, slow * step_s, frames)
     env = drawing_environment(policy.cell.environment)
     if steps:
         env = TimeLimit(env, steps)
@@ -115,7 +117,7 @@ def watch(
     for frame, moment in enumerate(moments(loop, score, episodes)):
         if film.wants(frame):
             bars = _bars(moment.choice, names)
-            film.add(_draw(env), [heading(policy, interaction), *moment.words(step_s)], bars)
+            film.add(_draw(env), [heading(policy, interaction), *moment.words(step_s, slow)], bars)
         if moment.over:
             told.append({"steps": moment.step, "return": moment.reward})
     env.close()

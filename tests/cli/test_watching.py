@@ -14,7 +14,7 @@ from helpers.cells import interaction, small_cell
 from PIL import Image
 
 from rtbench.cell import Cell
-from rtbench.cli.film import ContactSheet, captioned, film_for
+from rtbench.cli.film import ContactSheet, captioned, film_for, slowed
 from rtbench.cli.main import run_command_line
 from rtbench.cli.watching import Moment, Score, choose_gl, drawing_environment, moments
 from rtbench.errors import RtbenchError, SuiteError
@@ -127,6 +127,16 @@ def test_a_moment_in_words() -> None:
     assert Moment(0, 1, -0.01, None, None, False).words(0.05) == [
         "episode 1, step 1 (0.05 s), reward 0.0",
         "acts on no observation yet",
+    ]
+
+
+def test_worlds_too_fast_to_be_seen_are_shown_in_slow_motion() -> None:
+    """200 kHz: a step of 5 µs is a frame of 20 ms."""
+    assert slowed(5e-6) == 4000
+    assert slowed(0.02) == slowed(1e-3) == 1
+    assert Moment(0, 3, 2.5, 8, 8, False).words(5e-6, 4000) == [
+        "episode 1, step 3 (15 µs, 4000x slower), reward 2.5",
+        "observation 8 steps old (40 µs)",
     ]
 
 
