@@ -49,6 +49,8 @@ def wheels(work: Path, folders: list[Path]) -> None:
     pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(work / "wheels"), *map(str, folders), cwd=work)
     names = [f"{name(folder)}[testing]" if folder == HERE.parent else name(folder) for folder in folders]
     pip("install", "--quiet", "--find-links", str(work / "wheels"), *names, cwd=work)
+    # An environment that is used again has wheels of the same version, from an earlier state of the checkout.
+    pip("install", "--quiet", "--force-reinstall", "--no-deps", *map(str, (work / "wheels").glob("*.whl")), cwd=work)
 
 
 def name(folder: Path) -> str:
