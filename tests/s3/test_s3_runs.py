@@ -24,7 +24,7 @@ LONG = """
 schema_version = 1
 [suite]
 name = "long"
-title = "One run, still at work when its first checkpoint is seen"
+title = "One run, still at work when it is seen to be"
 revision = 1
 [budget]
 steps = 15_000
@@ -133,9 +133,11 @@ def test_asked_to_stop_and_continued_from_the_bucket(bucket, proxy, tmp_path, lo
     often = {"RTBENCH_CHECKPOINT_SECONDS": "0.1"}
     first = rtbench("run", suite, "--state", bucket, "--yes", RTBENCH_CACHE=str(tmp_path / "one"), **often)
     quiet = ObjectStore(bucket)
-    wait_for(lambda: any(name.rpartition("/")[2].startswith("state-") for name in quiet.list(f"{CHECKPOINTS}/")))
+    wait_for(lambda: quiet.list(f"{PROGRESS}/"))  # at work; asked to stop, it writes a checkpoint
     first.send_signal(signal.SIGINT)
-    assert finished(first)[0] == 130
+    code, said = finished(first)
+    assert code == 130, said
+    assert any(name.rpartition("/")[2].startswith("state-") for name in quiet.list(f"{CHECKPOINTS}/"))
     assert done("status", suite, "--state", bucket).count("interrupted")
     said = done("run", suite, "--state", bucket, "--yes", RTBENCH_CACHE=str(tmp_path / "two"))
     assert "continues at" in said
