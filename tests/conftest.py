@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from rtbench import plugins
+
+# A shell that starts tests in the background lets them ignore Ctrl-C, which every process they start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PART_SOURCE = '''
 from dataclasses import dataclass

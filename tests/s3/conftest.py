@@ -1,5 +1,6 @@
 """A real S3 server (moto's, in a process of its own) behind a proxy that makes everything go wrong that can."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from s3.proxy import Proxy
+
+# A shell that starts tests in the background lets them ignore Ctrl-C, which every process they start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SERVER = """
 import sys
