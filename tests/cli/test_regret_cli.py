@@ -8,44 +8,22 @@ from pathlib import Path
 
 import pytest
 from helpers.command_line import printed, printed_json
+from helpers.cycle_suite import cycle_suite
 
 from rtbench.cli.main import run_command_line
 
 IN_TURN = '{ use = "one-process", label = "in turn" }'
-SUITE = f"""
-schema_version = 1
-
-[suite]
-name = "mine"
-title = "Regret of three cells"
-revision = 1
-
-[budget]
-steps = 4
-unit = "episodes"
-eval_every = 4
-eval_episodes = 1
-final_eval_episodes = 4
-
-[seeds]
-count = 2
-
-[axes]
-environment = {{ use = "analytic", id = "delay-cycle", states = 12, stay = 0.7, steps = 60, label = "cycle" }}
-architecture = {{ use = "mlp", layers = 1, label = "net" }}
-learner = {{ use = "known" }}
-interaction = [
+CELLS = f"""
     {{ execution = "instant", default_policy = "noop" }},
     {{ execution = "sequential", default_policy = "noop", latency = "25ms", scheduler = {IN_TURN} }},
     {{ execution = "sequential", default_policy = "noop", latency = "25ms", counterfactual = "age-0" }},
-]
 """
 
 
 @pytest.fixture
 def where(tmp_path: Path) -> dict[str, str]:
     suite = tmp_path / "mine.toml"
-    suite.write_text(SUITE)
+    suite.write_text(cycle_suite(CELLS))
     return {"suite": str(suite), "state": str(tmp_path / "state"), "results": str(tmp_path / "results")}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.command_line import printed, printed_json
+from helpers.cycle_suite import cycle_suite
 from helpers.samples import hand_row
 
 from rtbench.cli.main import run_command_line
@@ -23,43 +24,19 @@ from rtbench.results.store import FolderStore
 from rtbench.suites.expand import SuiteCell, expand
 from rtbench.suites.model import load_suite
 
-SUITE = """
-schema_version = 1
-
-[suite]
-name = "mine"
-title = "What happened"
-revision = 1
-
-[budget]
-steps = 4
-unit = "episodes"
-eval_every = 4
-eval_episodes = 1
-final_eval_episodes = 4
-
-[seeds]
-count = 2
-
+LEADERBOARD = """
 [leaderboard]
 group_by = ["environment", "interaction.processes"]
-
-[axes]
-environment = { use = "analytic", id = "delay-cycle", states = 12, stay = 0.7, steps = 60, label = "cycle" }
-architecture = { use = "mlp", layers = 1, label = "net" }
-learner = { use = "LEARNER" }
 """
-WALL = """interaction = [
+WALL = """
     { clock = "wall", execution = "sequential", scheduler = "staggered-slots", processes = 1 },
     { clock = "wall", execution = "sequential", scheduler = "staggered-slots", processes = 2 },
-]
 """
-VIRTUAL = """interaction = [
+VIRTUAL = """
     { execution = "instant", default_policy = "noop" },
     { execution = "sequential", default_policy = "noop", latency = "25ms" },
-]
 """
-SLOWER = '    { execution = "sequential", default_policy = "noop", latency = "45ms" },\n]\n'
+SLOWER = '    { execution = "sequential", default_policy = "noop", latency = "45ms" },\n'
 STEPS = 60
 
 
@@ -70,7 +47,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def written(interaction: str, learner: str) -> str:
-    Path("mine.toml").write_text(SUITE.replace("LEARNER", learner) + interaction)
+    Path("mine.toml").write_text(cycle_suite(interaction, learner=learner, more=LEADERBOARD))
     return "mine.toml"
 
 
@@ -214,7 +191,7 @@ def test_cells_that_columns_do_not_tell_apart_have_bars_of_their_own(
 ) -> None:
     """Two latencies, and `group_by` the architecture alone."""
     grouped = 'group_by = ["environment", "interaction.processes"]'
-    suite = Path(written(VIRTUAL.replace("]\n", SLOWER), "known"))
+    suite = Path(written(VIRTUAL + SLOWER, "known"))
     assert grouped in suite.read_text()
     suite.write_text(suite.read_text().replace(grouped, 'group_by = ["environment", "architecture"]'))
     told = printed_json(capsys, "regret", str(suite))
